@@ -1,0 +1,580 @@
+"""Lo que comparten los dos cuadernos: datos, imágenes, modelo, predicción y dos gráficos.
+
+Convenios únicos del proyecto: una imagen es `uint8` (o `float32`) en 0..255 de forma
+[224, 224, 3], porque MobileNetV3 reescala por dentro, y las clases van en orden alfabético.
+"""
+
+import hashlib
+import json
+import math
+import os
+import platform
+import textwrap
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+import tensorflow as tf
+from PIL import Image, ImageOps
+
+KAGGLE_DATASET = "gpiosenka/cards-image-datasetclassification"
+SPLITS = ("train", "valid", "test")
+IMAGE_SHAPE = (224, 224, 3)
+MIN_SIDE = 32  # px: por debajo no se distingue el índice de la carta
+EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp"}
+PUBLISHED_MODEL = Path("models/MobileNetV3_card_classifier.h5")
+DEMO_MODEL = Path("models/demo_card_classifier.h5")
+DEMO_DATA = Path("card-data/demo")
+DEMO = "baraja dibujada"  # una de las tres procedencias de find_data
+
+RANKS = "ace two three four five six seven eight nine ten jack queen king".split()
+RANGOS = "as dos tres cuatro cinco seis siete ocho nueve diez jota reina rey".split()
+SUITS = {"clubs": "tréboles", "diamonds": "diamantes", "hearts": "corazones", "spades": "picas"}
+
+
+# --- Datos -----------------------------------------------------------------------------------
+
+
+def card_name(class_name):
+    """Nombre español de una clase: "ace of clubs" -> "as de tréboles".
+
+    Args:
+        class_name: nombre de la carpeta; uno que no sea de naipe se devuelve tal cual.
+
+    Returns:
+        str para mostrar.
+    """
+    rank, _, suit = class_name.partition(" of ")
+    if rank in RANKS and suit in SUITS:
+        return f"{RANGOS[RANKS.index(rank)]} de {SUITS[suit]}"
+    return "comodín" if class_name == "joker" else class_name
+
+
+def find_data(data_dir="card-data", demo_dir=DEMO_DATA):
+    """Encuentra los datos: la carpeta dada; si no, Kaggle; sin red, la baraja dibujada.
+
+    Args:
+        data_dir: carpeta con train/, valid/ y test/, cada una con una carpeta por clase.
+        demo_dir: dónde dibujar la baraja si hace falta.
+
+    Returns:
+        (root, source): `Path` de los datos y "carpeta", "Kaggle" o "baraja dibujada".
+    """
+    root = Path(data_dir).expanduser()
+    if any((root / split).is_dir() for split in SPLITS):
+        return root, DEMO if (root / "deck.json").is_file() else "carpeta"
+    print(f"En {data_dir} no están train/, valid/ y test/: los pedimos a Kaggle.")
+    try:
+        import kagglehub
+
+        return Path(kagglehub.dataset_download(KAGGLE_DATASET)), "Kaggle"
+    except Exception as error:  # kagglehub lanza tipos distintos según qué falle
+        reason = textwrap.shorten(f"{type(error).__name__}: {error}", 120)
+        print(f"No se pudo descargar ({reason}). Usamos la baraja dibujada.")
+    from demo_deck import make_deck
+
+    return make_deck(demo_dir), DEMO
+
+
+def split_folders(root, split):
+    """Carpetas de clase de una partición, por nombre en orden alfabético.
+
+    Acepta el anidamiento `test/test` que a veces trae el zip de Kaggle.
+
+    Returns:
+        dict {clase: Path}.
+
+    Raises:
+        FileNotFoundError: la partición no existe o no tiene carpetas.
+    """
+    folder = Path(root) / split
+    if (folder / split).is_dir():
+        folder = folder / split
+    if not folder.is_dir():
+        raise FileNotFoundError(f"Falta la carpeta {folder}. Esperamos {split}/<clase>/*.jpg.")
+    # Los nombres con punto son de Jupyter o del sistema (.ipynb_checkpoints)
+    found = {p.name: p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")}
+    if not found:
+        raise FileNotFoundError(f"{folder} no tiene carpetas de clase ({split}/<clase>/*.jpg).")
+    return dict(sorted(found.items()))
+
+
+def find_classes(root):
+    """Clases de los datos, tras comprobar que train, valid y test tienen las mismas.
+
+    Args:
+        root: carpeta con train/, valid/ y test/.
+
+    Returns:
+        Lista de nombres en orden alfabético; su posición es el número de clase.
+
+    Raises:
+        FileNotFoundError: falta una partición o está vacía.
+        ValueError: una partición tiene clases de menos o de más, o una clase sin imágenes.
+    """
+    names = list(split_folders(root, "train"))
+    for split in SPLITS:
+        folders = split_folders(root, split)
+        missing, extra = sorted(set(names) - set(folders)), sorted(set(folders) - set(names))
+        if missing or extra:
+            raise ValueError(
+                f"Las clases de {split}/ no son las de train/: faltan {missing or 'ninguna'}, "
+                f"sobran {extra or 'ninguna'}. Corrige las carpetas de {root}."
+            )
+        for folder in folders.values():
+            if not image_files(folder):
+                raise ValueError(f"No hay imágenes en {folder}. Complétala o borra esa clase.")
+    return names
+
+
+def image_files(folder):
+    """Ficheros de imagen de una carpeta (por su extensión), en orden alfabético."""
+    return sorted(
+        p
+        for p in Path(folder).iterdir()
+        if p.suffix.lower() in EXTENSIONS and not p.name.startswith(".")
+    )
+
+
+def load_split(root, split, class_names):
+    """Lee una partición entera a memoria, cada imagen una sola vez.
+
+    Una imagen ilegible se salta y se nombra; 7624 imágenes ocupan 1.15 GB.
+
+    Args:
+        root: carpeta con train/, valid/ y test/.
+        split: "train", "valid" o "test".
+        class_names: clases, en el orden de `find_classes`.
+
+    Returns:
+        (images, labels, files): uint8 [n, 224, 224, 3] en 0..255, int32 [n] y lista de n `Path`.
+
+    Raises:
+        ValueError: faltan clases, o una se queda sin ninguna imagen legible.
+    """
+    folders = split_folders(root, split)
+    if missing := sorted(set(class_names) - set(folders)):
+        raise ValueError(f"En {split}/ de {root} faltan las clases {missing}.")
+    files = [file for name in class_names for file in image_files(folders[name])]
+    images = np.empty((len(files), *IMAGE_SHAPE), np.uint8)
+
+    def load(i):
+        try:
+            images[i] = read_image(files[i])
+        except ValueError as error:
+            return str(error)
+
+    with ThreadPoolExecutor() as pool:
+        errors = list(pool.map(load, range(len(files))))
+    if any(errors):
+        broken = [error for error in errors if error]
+        print(f"Saltamos {len(broken)} de {len(files)} imágenes de {split}:", *broken, sep="\n  ")
+        images = images[[error is None for error in errors]]
+        files = [file for file, error in zip(files, errors, strict=True) if error is None]
+    labels = np.array([class_names.index(file.parent.name) for file in files], np.int32)
+    if unread := sorted(set(class_names) - {class_names[i] for i in labels}):
+        raise ValueError(f"En {split}/ de {root} no queda ninguna imagen legible de {unread}.")
+    return images, labels, files
+
+
+def make_dataset(images, labels, class_count, batch_size=32, augment=None, shuffle=False, seed=0):
+    """`tf.data` de (imágenes float32 [b, 224, 224, 3] en 0..255, clases one-hot [b, clases]).
+
+    Args:
+        images: uint8 [n, 224, 224, 3].
+        labels: int [n], en 0..class_count-1.
+        class_count: número de clases.
+        batch_size: imágenes por lote.
+        augment: función (imágenes, semilla int64 [2]) -> imágenes, o None.
+        shuffle: barajar en cada época; los restos de lote se descartan.
+        seed: semilla del orden y del aumento.
+
+    Returns:
+        `tf.data.Dataset` con prefetch.
+    """
+    with tf.device("CPU"):  # el conjunto entero no cabe en toda GPU
+        images, one_hot = tf.constant(images), tf.one_hot(labels, class_count)
+    order = tf.data.Dataset.range(len(images))
+    if shuffle:  # se barajan índices: no se copia ninguna imagen
+        order = order.shuffle(len(images), seed=seed)
+    order = order.batch(batch_size, drop_remainder=shuffle and len(images) >= batch_size)
+    seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2)
+
+    def load(index, key):
+        batch = tf.cast(tf.gather(images, index), tf.float32)
+        return augment(batch, key) if augment else batch, tf.gather(one_hot, index)
+
+    return tf.data.Dataset.zip(order, seeds).map(load).prefetch(tf.data.AUTOTUNE)
+
+
+def augment(images, seed):
+    """Aumento: cada carta se gira, deforma, desplaza e ilumina como en otra foto.
+
+    Una sola transformación proyectiva por imagen (tres capas sueltas cuestan el triple): giro de
+    hasta 20 grados, media vuelta a la mitad (un naipe es simétrico), escala, cizalla,
+    desplazamiento y perspectiva sobre un fondo de color; después contraste, brillo y tono.
+    Nunca se refleja en espejo: un glifo reflejado no existe.
+
+    Args:
+        images: float32 [b, 224, 224, 3] en 0..255.
+        seed: int [2]; la misma semilla da el mismo resultado.
+
+    Returns:
+        float32 [b, 224, 224, 3] en 0..255.
+    """
+    count, size = tf.shape(images)[0], images.shape[1]
+    u = tf.random.stateless_uniform([17, count], seed, -1.0, 1.0)
+    angle = u[0] * math.radians(20) + tf.where(u[1] > 0, math.pi, 0.0)
+    zoom = 0.05 + 0.15 * u[2]  # aleja algo más que acerca, para no cortar el índice
+    x_scale, y_scale = tf.exp(zoom + 0.08 * u[3]), tf.exp(zoom - 0.08 * u[3])
+    cos, sin, one = tf.cos(angle), tf.sin(angle), tf.ones(count)
+
+    def matrix(*rows):  # tres filas de escalares o [b] -> [b, 3, 3]
+        return tf.stack([tf.stack([one * value for value in row], -1) for row in rows], -2)
+
+    warp = matrix(
+        (x_scale * cos, 0.12 * u[4] * x_scale - y_scale * sin, 0.08 * size * u[5]),
+        (x_scale * sin, y_scale * cos, 0.08 * size * u[6]),
+        (0.15 / size * u[7], 0.15 / size * u[8], 1.0),
+    )
+    middle = (size - 1) / 2
+    to_middle = matrix((1, 0, -middle), (0, 1, -middle), (0, 0, 1))
+    back = matrix((1, 0, middle), (0, 1, middle), (0, 0, 1))
+    warp = tf.reshape(back @ warp @ to_middle, [-1, 9])
+    background = 127.5 + 127.5 * tf.transpose(u[9:12])[:, None, None]
+    # Restar el fondo y sumarlo después rellena los bordes con el color de cada imagen
+    images = keras.ops.image.affine_transform(images - background, warp[:, :8] / warp[:, 8:])
+    images += background
+    mean = tf.reduce_mean(images, [1, 2, 3], keepdims=True)
+    contrast = tf.exp(0.35 * u[12])[:, None, None, None]
+    light = 40 * u[13][:, None, None, None] + 20 * tf.transpose(u[14:17])[:, None, None]
+    return tf.clip_by_value((images - mean) * contrast + mean + light, 0.0, 255.0)
+
+
+def read_image(source):
+    """Lee una imagen cualquiera y la deja como la espera la red.
+
+    Única definición del preproceso: orientación EXIF, RGB (transparencia sobre blanco, grises,
+    paleta y CMYK convertidos) y tamaño 224x224, estirada como las del conjunto de datos.
+
+    Args:
+        source: ruta o fichero binario abierto (JPG, PNG y lo demás que abra Pillow).
+
+    Returns:
+        uint8 [224, 224, 3] en 0..255.
+
+    Raises:
+        FileNotFoundError: no existe la ruta.
+        ValueError: no es una imagen legible, está cortada o mide menos de 32 px de lado.
+    """
+    name = source if isinstance(source, (str, os.PathLike)) else "la imagen"
+    try:
+        with Image.open(source) as image:
+            image.draft("RGB", (1024, 1024))  # un JPG de 12 Mpx se decodifica ya reducido
+            image = ImageOps.exif_transpose(image)
+            if min(image.size) < MIN_SIDE:
+                raise ValueError(f"mide {image.width}x{image.height} px; mínimo {MIN_SIDE} de lado")
+            if image.mode.startswith("I;16"):  # 16 bits: convert() saturaría
+                image = Image.fromarray((np.asarray(image) // 256).astype(np.uint8))
+            if image.has_transparency_data:
+                image = image.convert("RGBA")
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+            image = image.convert("RGB").resize(IMAGE_SHAPE[:2], Image.Resampling.BILINEAR)
+            return np.asarray(image)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"No existe el fichero {name}.") from None
+    except Exception as error:  # Pillow lanza OSError, SyntaxError, ValueError, struct.error...
+        hint = ""
+        if str(name).lower().endswith((".heic", ".heif")):
+            hint = " Es HEIC: conviértela a JPG (en el iPhone, Ajustes > Cámara > Más compatible)."
+        raise ValueError(f"No se puede leer {name}: {error}.{hint}") from error
+
+
+# --- Modelo ----------------------------------------------------------------------------------
+
+
+def build_model(class_count, weights="imagenet", dense_units=(128,), bn_momentum=0.98):
+    """MobileNetV3Small -> GlobalAveragePooling2D -> Dense(s) relu -> Dense(clases, softmax).
+
+    Args:
+        class_count: número de clases.
+        weights: "imagenet", la ruta de unos pesos sin cabeza, o None (al azar). Si ImageNet no se
+            puede descargar, se parte de la columna del modelo publicado y se avisa.
+        dense_units: neuronas de cada capa densa intermedia.
+        bn_momentum: inercia de BatchNorm, 0..1. La de Keras, 0.999, deja las estadísticas de
+            evaluación unos 1000 pasos atrás.
+
+    Returns:
+        `keras.Model` de [b, 224, 224, 3] en 0..255 a probabilidades [b, class_count].
+
+    Raises:
+        ValueError: `weights` no es un fichero de pesos de MobileNetV3Small sin cabeza.
+        OSError: no hay red ni modelo publicado del que partir.
+    """
+
+    def mobilenet(weights):
+        return keras.applications.MobileNetV3Small(
+            input_shape=IMAGE_SHAPE, include_top=False, weights=weights
+        )
+
+    try:
+        base = mobilenet(weights)
+    except Exception as error:  # sin red, fichero que falta o pesos de otra red
+        if weights != "imagenet":
+            raise ValueError(f"No se pueden usar los pesos {weights}: {error}") from error
+        if not PUBLISHED_MODEL.is_file():
+            raise OSError(
+                f"Sin red para bajar ImageNet y sin {PUBLISHED_MODEL}: recupera ese fichero, o "
+                'pon WEIGHTS = None para empezar al azar o WEIGHTS = "ruta" a unos pesos tuyos.'
+            ) from error
+        print(f"ImageNet no se puede descargar: partimos de la columna de {PUBLISHED_MODEL}.")
+        base, published = mobilenet(None), keras.models.load_model(PUBLISHED_MODEL, compile=False)
+        for layer in base.layers:
+            if layer.weights:
+                layer.set_weights(published.get_layer(layer.name).get_weights())
+
+    base = reloadable(base)
+    for layer in base.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = bn_momentum
+    x = keras.layers.GlobalAveragePooling2D()(base.output)
+    for units in dense_units:
+        x = keras.layers.Dense(units, activation="relu")(x)
+    outputs = keras.layers.Dense(class_count, activation="softmax")(x)
+    return keras.Model(base.input, outputs, name="MobileNetV3_card_classifier")
+
+
+def reloadable(base):
+    """La misma red, con `hard_sigmoid` como capa: así su `.h5` se recarga con Keras a secas.
+
+    Keras 3 escribe `hard_sigmoid` como `ReLU(6.)(x + 3.0) * (1/6)`, y esos escalares sueltos
+    guardan un `.h5` que `load_model` rechaza. Las salidas son iguales bit a bit.
+
+    Args:
+        base: `keras.Model` de la familia MobileNetV3.
+
+    Returns:
+        `keras.Model` equivalente con las mismas capas y pesos.
+    """
+
+    def call(operation, *args, **kwargs):
+        if not isinstance(operation, keras.layers.Layer):  # suma o producto por un escalar
+            return args[0]
+        if isinstance(operation, keras.layers.ReLU) and operation.max_value == 6:
+            return keras.layers.Activation("hard_sigmoid")(args[0])
+        return operation(*args, **kwargs)
+
+    return keras.models.clone_model(base, clone_function=lambda layer: layer, call_function=call)
+
+
+def save_model(model, path, metadata):
+    """Guarda el modelo `.h5` y, al lado, su `.json`; si algo falla, queda el anterior.
+
+    Args:
+        model: `keras.Model`.
+        path: destino, acabado en .h5; el JSON lleva el mismo nombre.
+        metadata: dict que admita JSON; se le añade el sha256 del `.h5`.
+
+    Raises:
+        OSError: no se pudo escribir (disco lleno, permisos); los ficheros anteriores siguen.
+    """
+    path = Path(path)
+    new_h5, new_json = path.with_suffix(".new.h5"), path.with_suffix(".new.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        model.save(new_h5, include_optimizer=False)
+        metadata = {**metadata, "sha256": sha256(new_h5)}
+        new_json.write_text(json.dumps(metadata, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    except OSError as error:
+        new_h5.unlink(missing_ok=True)
+        new_json.unlink(missing_ok=True)
+        raise OSError(f"No se pudo guardar {path} ({error}). El anterior sigue intacto.") from error
+    os.replace(new_h5, path)
+    os.replace(new_json, path.with_suffix(".json"))
+
+
+def load_model(path=PUBLISHED_MODEL):
+    """Carga un modelo con `keras.models.load_model` y comprueba que su JSON es el suyo.
+
+    Args:
+        path: fichero `.h5` con su `.json` al lado.
+
+    Returns:
+        (model, metadata): `keras.Model` y dict del JSON.
+
+    Raises:
+        FileNotFoundError: falta el `.h5` o el `.json`.
+        ValueError: el `.json` es de otro `.h5`, o sus clases no son las salidas de la red.
+    """
+    path = Path(path)
+    for file in (path, path.with_suffix(".json")):
+        if not file.is_file():
+            raise FileNotFoundError(f"Falta {file}. Ejecuta Entrenamiento_DL.ipynb o recupéralo.")
+    digest, pending = sha256(path), path.with_suffix(".new.json")
+    # Un corte entre los dos renombrados de save_model deja el JSON nuevo pendiente
+    if pending.is_file() and f'"{digest}"' in pending.read_text("utf-8"):
+        os.replace(pending, path.with_suffix(".json"))
+    metadata = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    if metadata.get("sha256") != digest:
+        raise ValueError(
+            f"{path.with_suffix('.json')} no es de {path.name}: el sha256 no coincide."
+        )
+    model = keras.models.load_model(path, compile=False)
+    if model.output_shape[-1] != len(metadata["class_names"]):
+        raise ValueError(
+            f"{path} da {model.output_shape[-1]} salidas y su JSON nombra "
+            f"{len(metadata['class_names'])} clases: no se corresponden."
+        )
+    return model, metadata
+
+
+def sha256(path):
+    """Huella SHA-256 de un fichero, en hexadecimal."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def predict(model, images):
+    """Probabilidades de cada clase; rechaza imágenes que no estén en 0..255.
+
+    Args:
+        model: clasificador de este proyecto.
+        images: [224, 224, 3] o [n, 224, 224, 3], enteros o reales en 0..255.
+
+    Returns:
+        float32 [n, clases]; cada fila suma 1.
+
+    Raises:
+        ValueError: otra forma, valores fuera de 0..255, o una imagen ya dividida entre 255.
+    """
+    images = np.asarray(images)
+    if images.ndim == 3:
+        images = images[None]
+    if images.shape[1:] != IMAGE_SHAPE or not len(images):
+        raise ValueError(f"Esperamos imágenes [n, 224, 224, 3] y llega {images.shape}: read_image.")
+    low, high = images.min(axis=(1, 2, 3)), images.max(axis=(1, 2, 3))
+    if not (low.min() >= 0 and high.max() <= 255):  # también falla con NaN
+        raise ValueError(f"Los valores van de {low.min()} a {high.max()}; la red espera 0..255.")
+    if images.dtype.kind == "f" and np.any((high > 0) & (high <= 1)):
+        raise ValueError(
+            "La imagen parece ya dividida entre 255 (su máximo es 1 o menos). La red espera "
+            "0..255 y reescala por dentro: divide solo para mostrarla con imshow."
+        )
+    return model.predict(images, verbose=0)
+
+
+def wilson(correct, total):
+    """Intervalo de Wilson al 95 % de una proporción (Wilson, 1927).
+
+    Args:
+        correct: aciertos, 0..total.
+        total: ensayos, más de 0.
+
+    Returns:
+        (low, high) en 0..1.
+    """
+    z2 = 1.959964**2
+    middle = (correct + z2 / 2) / (total + z2)
+    half = math.sqrt(z2 * (correct * (total - correct) / total + z2 / 4)) / (total + z2)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def score(correct, total):
+    """Texto de una cifra: "250/265 = 94.3 % (Wilson 95 %: 90.9 a 96.5)"."""
+    low, high = wilson(correct, total)
+    share = f"{correct}/{total} = {100 * correct / total:.1f} %"
+    return f"{share} (Wilson 95 %: {100 * low:.1f} a {100 * high:.1f})"
+
+
+def environment():
+    """Versiones y máquina, para escribirlas junto a cada cifra."""
+    gpus = [
+        tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
+        for gpu in tf.config.list_physical_devices("GPU")
+    ]
+    return {
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "device": ", ".join(gpus) or f"CPU, {os.cpu_count()} núcleos",
+    }
+
+
+# --- Entrenamiento y gráficos ----------------------------------------------------------------
+
+
+def run_folder(checkpoints_dir, parameters):
+    """Carpeta de esta ejecución: la que quedó a medias con los mismos parámetros, o una nueva.
+
+    Args:
+        checkpoints_dir: carpeta de todas las ejecuciones.
+        parameters: dict que admita JSON; otros parámetros nunca continúan esta ejecución.
+
+    Returns:
+        `Path` creada, `<fecha>-<huella>`; dentro, `respaldo/` existe solo si hay que continuar.
+    """
+    mark = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:8]
+    halfway = sorted(Path(checkpoints_dir).glob(f"*-{mark}/respaldo/training_metadata.json"))
+    new = Path(checkpoints_dir) / f"{time.strftime('%Y%m%d-%H%M%S')}-{mark}"
+    run = halfway[-1].parent.parent if halfway else new
+    run.mkdir(parents=True, exist_ok=True)
+    return run
+
+
+def best_checkpoint(run):
+    """El mejor punto de control de una ejecución, por la exactitud que lleva en su nombre.
+
+    Args:
+        run: carpeta con `epoca-07-valid-0.9321.weights.h5` y semejantes.
+
+    Returns:
+        (file, epoch, accuracy); (None, 0, None) si no hay ninguno. A igualdad, el primero.
+    """
+    found = [
+        (file, int(file.name.split("-")[1]), float(file.name.split("-")[3].split(".weights")[0]))
+        for file in sorted(Path(run).glob("epoca-*-valid-*.weights.h5"))
+    ]
+    return max(found, key=lambda item: item[2], default=(None, 0, None))
+
+
+class EpochLine(keras.callbacks.Callback):
+    """Una línea por época, en español y con el tiempo que falta; añade `seconds` al historial."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.began = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["seconds"] = time.monotonic() - self.began
+        left = logs["seconds"] * (self.params["epochs"] - epoch - 1) / 60
+        train, valid = 100 * logs["accuracy"], 100 * logs["val_accuracy"]
+        print(
+            f"Época {epoch + 1:2d}/{self.params['epochs']} · pérdida {logs['loss']:.3f} · "
+            f"exactitud {train:.1f} % · valid {valid:.1f} % · "
+            f"{logs['seconds']:.0f} s · faltan {left:.0f} min",
+            flush=True,
+        )
+
+
+def plot_top5(image, probabilities, class_names, truth=None):
+    """Dibuja la imagen y, al lado, las cinco cartas más probables como barras.
+
+    Args:
+        image: uint8 [224, 224, 3] o float en 0..1, lo que admite `imshow`.
+        probabilities: [clases], una fila de `predict`.
+        class_names: clases, en orden.
+        truth: clase verdadera, si se conoce; su barra va en verde.
+    """
+    best = np.argsort(probabilities)[::-1][:5]
+    names = [class_names[i] for i in best]
+    _, (left, right) = plt.subplots(1, 2, figsize=(8, 2.6), width_ratios=(1, 2), layout="tight")
+    left.imshow(image)
+    left.axis("off")
+    left.set_title(f"Es: {card_name(truth)}" if truth else "")
+    colors = ["tab:green" if name == truth else "tab:gray" for name in names]
+    bars = right.barh([card_name(n) for n in names], 100 * probabilities[best], color=colors)
+    right.bar_label(bars, fmt="%.1f %%", padding=3)
+    right.set(xlim=(0, 115), xlabel="probabilidad (%)", title=f"Vemos: {card_name(names[0])}")
+    right.invert_yaxis()
+    plt.show()

@@ -1,0 +1,48 @@
+"""Ejecuta un cuaderno entero y guarda en él sus salidas, sin rastro de los parámetros cambiados.
+
+python tests/publish.py Entrenamiento_DL.ipynb WEIGHTS=ruta/a/los/pesos.h5
+"""
+
+import sys
+from pathlib import Path
+
+import nbformat
+import papermill
+
+
+def publish(path, parameters):
+    """Ejecuta `path` de arriba abajo y lo sustituye por su versión con salidas.
+
+    Args:
+        path: cuaderno con una celda `parameters`.
+        parameters: dict con los parámetros que cambian solo en esta ejecución.
+
+    Raises:
+        papermill.PapermillExecutionError: falla una celda; el cuaderno no se toca.
+    """
+    path = Path(path)
+    new = path.with_suffix(".new.ipynb")
+    papermill.execute_notebook(path, new, parameters, progress_bar=False, log_output=True)
+    notebook = nbformat.read(new, as_version=4)
+    # La celda inyectada desaparece: quien abra el cuaderno parte de los valores por defecto
+    notebook.cells = [
+        cell
+        for cell in notebook.cells
+        if "injected-parameters" not in cell.metadata.get("tags", [])
+    ]
+    notebook.metadata.pop("papermill", None)
+    code_cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for number, cell in enumerate(code_cells, start=1):
+        cell.execution_count = number
+        for output in cell.outputs:
+            if "execution_count" in output:
+                output.execution_count = number
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        cell.metadata = {"tags": tags} if tags else {}
+    nbformat.write(notebook, new)
+    new.replace(path)
+
+
+if __name__ == "__main__":
+    publish(sys.argv[1], dict(argument.split("=", 1) for argument in sys.argv[2:]))
