@@ -18,10 +18,11 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from demo_deck import RANK_NAMES, SPLITS, make_deck
 
 KAGGLE_DATASET = "gpiosenka/cards-image-datasetclassification"
-SPLITS = ("train", "valid", "test")
 IMAGE_SHAPE = (224, 224, 3)
 MIN_SIDE = 32  # px: por debajo no se distingue el índice de la carta
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp"}
@@ -30,7 +31,6 @@ DEMO_MODEL = Path("models/demo_card_classifier.h5")
 DEMO_DATA = Path("card-data/demo")
 DEMO = "baraja dibujada"  # una de las tres procedencias de find_data
 
-RANKS = "ace two three four five six seven eight nine ten jack queen king".split()
 RANGOS = "as dos tres cuatro cinco seis siete ocho nueve diez jota reina rey".split()
 SUITS = {"clubs": "tréboles", "diamonds": "diamantes", "hearts": "corazones", "spades": "picas"}
 
@@ -48,8 +48,8 @@ def card_name(class_name):
         str para mostrar.
     """
     rank, _, suit = class_name.partition(" of ")
-    if rank in RANKS and suit in SUITS:
-        return f"{RANGOS[RANKS.index(rank)]} de {SUITS[suit]}"
+    if rank in RANK_NAMES and suit in SUITS:
+        return f"{RANGOS[RANK_NAMES.index(rank)]} de {SUITS[suit]}"
     return "comodín" if class_name == "joker" else class_name
 
 
@@ -68,14 +68,12 @@ def find_data(data_dir="card-data", demo_dir=DEMO_DATA):
         return root, DEMO if (root / "deck.json").is_file() else "carpeta"
     print(f"En {data_dir} no están train/, valid/ y test/: los pedimos a Kaggle.")
     try:
-        import kagglehub
+        import kagglehub  # solo quien no tiene los datos lo necesita
 
         return Path(kagglehub.dataset_download(KAGGLE_DATASET)), "Kaggle"
     except Exception as error:  # kagglehub lanza tipos distintos según qué falle
         reason = textwrap.shorten(f"{type(error).__name__}: {error}", 120)
         print(f"No se pudo descargar ({reason}). Usamos la baraja dibujada.")
-    from demo_deck import make_deck
-
     return make_deck(demo_dir), DEMO
 
 
@@ -207,7 +205,7 @@ def make_dataset(images, labels, class_count, batch_size=32, augment=None, shuff
         batch = tf.cast(tf.gather(images, index), tf.float32)
         return augment(batch, key) if augment else batch, tf.gather(one_hot, index)
 
-    return tf.data.Dataset.zip(order, seeds).map(load).prefetch(tf.data.AUTOTUNE)
+    return tf.data.Dataset.zip(order, seeds).map(load, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
 def augment(images, seed):
@@ -277,8 +275,10 @@ def read_image(source):
             image = ImageOps.exif_transpose(image)
             if min(image.size) < MIN_SIDE:
                 raise ValueError(f"mide {image.width}x{image.height} px; mínimo {MIN_SIDE} de lado")
-            if image.mode.startswith("I;16"):  # 16 bits: convert() saturaría
-                image = Image.fromarray((np.asarray(image) // 256).astype(np.uint8))
+            if image.mode[0] in "IF":  # grises de 16 o 32 bits: convert() los saturaría
+                grey = np.asarray(image, np.float32)
+                grey = grey / 256 if grey.max() > 255 else grey
+                image = Image.fromarray(grey.clip(0, 255).astype(np.uint8))
             if image.has_transparency_data:
                 image = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -286,11 +286,15 @@ def read_image(source):
             return np.asarray(image)
     except FileNotFoundError:
         raise FileNotFoundError(f"No existe el fichero {name}.") from None
-    except Exception as error:  # Pillow lanza OSError, SyntaxError, ValueError, struct.error...
-        hint = ""
+    except UnidentifiedImageError:
+        reason = "no es una imagen JPG, PNG ni otra que Pillow sepa abrir"
         if str(name).lower().endswith((".heic", ".heif")):
-            hint = " Es HEIC: conviértela a JPG (en el iPhone, Ajustes > Cámara > Más compatible)."
-        raise ValueError(f"No se puede leer {name}: {error}.{hint}") from error
+            reason = "es HEIC; conviértela a JPG (iPhone: Ajustes > Cámara > Más compatible)"
+    except ValueError as error:
+        reason = str(error)
+    except Exception as error:  # Pillow lanza OSError, SyntaxError, struct.error, zlib.error...
+        reason = f"está dañada o cortada ({error})"
+    raise ValueError(f"No se puede leer {name}: {reason}.")
 
 
 # --- Modelo ----------------------------------------------------------------------------------
@@ -308,7 +312,8 @@ def build_model(class_count, weights="imagenet", dense_units=(128,), bn_momentum
             evaluación unos 1000 pasos atrás.
 
     Returns:
-        `keras.Model` de [b, 224, 224, 3] en 0..255 a probabilidades [b, class_count].
+        (model, start): `keras.Model` de [b, 224, 224, 3] en 0..255 a probabilidades
+        [b, class_count], y de qué pesos parte de verdad, en palabras.
 
     Raises:
         ValueError: `weights` no es un fichero de pesos de MobileNetV3Small sin cabeza.
@@ -320,6 +325,7 @@ def build_model(class_count, weights="imagenet", dense_units=(128,), bn_momentum
             input_shape=IMAGE_SHAPE, include_top=False, weights=weights
         )
 
+    start = Path(weights).name if weights else "al azar"
     try:
         base = mobilenet(weights)
     except Exception as error:  # sin red, fichero que falta o pesos de otra red
@@ -330,7 +336,7 @@ def build_model(class_count, weights="imagenet", dense_units=(128,), bn_momentum
                 f"Sin red para bajar ImageNet y sin {PUBLISHED_MODEL}: recupera ese fichero, o "
                 'pon WEIGHTS = None para empezar al azar o WEIGHTS = "ruta" a unos pesos tuyos.'
             ) from error
-        print(f"ImageNet no se puede descargar: partimos de la columna de {PUBLISHED_MODEL}.")
+        start = f"columna de {PUBLISHED_MODEL.name}, porque ImageNet no se pudo descargar"
         base, published = mobilenet(None), keras.models.load_model(PUBLISHED_MODEL, compile=False)
         for layer in base.layers:
             if layer.weights:
@@ -344,7 +350,7 @@ def build_model(class_count, weights="imagenet", dense_units=(128,), bn_momentum
     for units in dense_units:
         x = keras.layers.Dense(units, activation="relu")(x)
     outputs = keras.layers.Dense(class_count, activation="softmax")(x)
-    return keras.Model(base.input, outputs, name="MobileNetV3_card_classifier")
+    return keras.Model(base.input, outputs, name="MobileNetV3_card_classifier"), start
 
 
 def reloadable(base):
@@ -388,7 +394,7 @@ def save_model(model, path, metadata):
         model.save(new_h5, include_optimizer=False)
         metadata = {**metadata, "sha256": sha256(new_h5)}
         new_json.write_text(json.dumps(metadata, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # h5py usa los dos si el disco se llena
         new_h5.unlink(missing_ok=True)
         new_json.unlink(missing_ok=True)
         raise OSError(f"No se pudo guardar {path} ({error}). El anterior sigue intacto.") from error
@@ -498,7 +504,7 @@ def environment():
         "python": platform.python_version(),
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
-        "device": ", ".join(gpus) or f"CPU, {os.cpu_count()} núcleos",
+        "device": ", ".join(gpus) or f"CPU de {os.cpu_count()} núcleos, sin GPU",
     }
 
 

@@ -3,7 +3,7 @@
 Sustituye a las imágenes de Kaggle cuando no hay conexión. Cada imagen tiene su propio generador,
 `default_rng([semilla, partición, clase, número])`: no depende de cuántas más se dibujen.
 
-Uso: `python demo_deck.py [carpeta]` (por omisión, `card-data-demo`).
+Uso: `python demo_deck.py [carpeta]` (por omisión, `card-data/demo`).
 """
 
 import json
@@ -22,9 +22,8 @@ VERSION = 1  # se sube cuando cambia el dibujo: una baraja de otra versión no s
 SPLITS = ("train", "valid", "test")
 PER_CLASS = {"train": 20, "valid": 3, "test": 5}
 SUITS = ("clubs", "diamonds", "hearts", "spades")
-NUMBERS = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
-RANKS = {name: str(k) for k, name in enumerate(NUMBERS, start=2)}
-RANKS |= {"ace": "A", "jack": "J", "queen": "Q", "king": "K"}
+RANK_NAMES = "ace two three four five six seven eight nine ten jack queen king".split()
+RANKS = dict(zip(RANK_NAMES, "A 2 3 4 5 6 7 8 9 10 J Q K".split(), strict=True))
 CLASS_NAMES = sorted([f"{rank} of {suit}" for rank in RANKS for suit in SUITS] + ["joker"])
 WIDTH, HEIGHT = 250, 350  # la carta en sus unidades (2.5 x 3.5 pulgadas), origen en el centro
 
@@ -502,9 +501,9 @@ def draw_card(class_name, style, rng, width=320):
         ValueError: si la clase o el estilo no existen.
     """
     if class_name not in CLASS_NAMES:
-        raise ValueError(f"Clase desconocida: {class_name!r}. Use una de CLASS_NAMES.")
+        raise ValueError(f"Clase desconocida: {class_name!r}. Usa una de CLASS_NAMES.")
     if style not in STYLES:
-        raise ValueError(f"Estilo desconocido: {style!r}. Use uno de {', '.join(STYLES)}.")
+        raise ValueError(f"Estilo desconocido: {style!r}. Usa uno de {', '.join(STYLES)}.")
     style, fonts = STYLES[style], STYLES[style].fonts.split()
     font, size = fonts[rng.integers(len(fonts))], (2 * width, 2 * round(width * HEIGHT / WIDTH))
     card = Image.new("RGB", size, style.paper)  # al doble, y al final se promedia
@@ -641,7 +640,7 @@ def make_deck(root, per_class=None, seed=0):
     """
     root, per_class = Path(root), PER_CLASS if per_class is None else per_class
     if unknown := set(per_class) - set(SPLITS):
-        raise ValueError(f"Particiones desconocidas: {sorted(unknown)}. Use {', '.join(SPLITS)}.")
+        raise ValueError(f"Particiones desconocidas: {sorted(unknown)}. Usa {', '.join(SPLITS)}.")
     counts = {split: int(per_class.get(split, 0)) for split in SPLITS}
     recipe = json.dumps({"version": VERSION, "seed": int(seed), "per_class": counts})
     if root.exists():
@@ -650,7 +649,7 @@ def make_deck(root, per_class=None, seed=0):
             return root
         raise FileExistsError(
             f"«{root}» ya existe y no es la baraja {recipe}. No se ha tocado: "
-            "indique otra carpeta, o bórrela usted si ya no la necesita."
+            "elige otra carpeta, o bórrala si ya no la necesitas."
         )
     root.parent.mkdir(parents=True, exist_ok=True)
     # Se dibuja al lado y se renombra al final: una interrupción no deja media baraja.
@@ -690,4 +689,4 @@ def draw_joker(path, seed=18):
 
 if __name__ == "__main__":
     print(draw_joker(Path(__file__).with_name("image1_joker.jpg")))
-    print(make_deck(sys.argv[1] if len(sys.argv) > 1 else "card-data-demo"))
+    print(make_deck(sys.argv[1] if len(sys.argv) > 1 else "card-data/demo"))
