@@ -357,7 +357,7 @@ def reloadable(base):
     """La misma red, con `hard_sigmoid` como capa: así su `.h5` se recarga con Keras a secas.
 
     Keras 3 escribe `hard_sigmoid` como `ReLU(6.)(x + 3.0) * (1/6)`, y esos escalares sueltos
-    guardan un `.h5` que `load_model` rechaza. Las salidas son iguales bit a bit.
+    guardan un `.h5` que `load_model` rechaza. Las salidas son iguales, salvo el redondeo.
 
     Args:
         base: `keras.Model` de la familia MobileNetV3.
@@ -423,7 +423,10 @@ def load_model(path=PUBLISHED_MODEL):
     # Un corte entre los dos renombrados de save_model deja el JSON nuevo pendiente
     if pending.is_file() and f'"{digest}"' in pending.read_text("utf-8"):
         os.replace(pending, path.with_suffix(".json"))
-    metadata = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    try:
+        metadata = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path.with_suffix('.json')} no es un JSON entero: {error}.") from error
     if metadata.get("sha256") != digest:
         raise ValueError(
             f"{path.with_suffix('.json')} no es de {path.name}: el sha256 no coincide."

@@ -623,6 +623,19 @@ def photograph(card, rng, size=(224, 224), upright=False):
     return Image.fromarray(photo.clip(0, 255).astype("uint8"))
 
 
+def draw_splits(root, counts, seed):
+    """Dibuja y guarda `counts[split]` imágenes de cada clase; cada una, con su generador."""
+    for s, split in enumerate(SPLITS):
+        for c, class_name in enumerate(CLASS_NAMES):
+            folder = root / split / class_name
+            folder.mkdir(parents=True)
+            for i in range(counts[split]):
+                rng = np.random.default_rng([seed, s, c, i])
+                card = draw_card(class_name, rng.choice(list(STYLES)), rng, 256)
+                quality = int(rng.integers(60, 96))
+                photograph(card, rng).save(folder / f"{i + 1:03d}.jpg", quality=quality)
+
+
 def make_deck(root, per_class=None, seed=0):
     """Dibuja la baraja en `root/{train,valid,test}/<clase>/{001,002,...}.jpg`.
 
@@ -636,6 +649,7 @@ def make_deck(root, per_class=None, seed=0):
 
     Raises:
         FileExistsError: si `root` existe y no es esta baraja; no se toca lo que haya.
+        OSError: si no cabe en el disco; no queda nada a medias.
         ValueError: si `per_class` nombra una partición que no existe.
     """
     root, per_class = Path(root), PER_CLASS if per_class is None else per_class
@@ -652,20 +666,15 @@ def make_deck(root, per_class=None, seed=0):
             "elige otra carpeta, o bórrala si ya no la necesitas."
         )
     root.parent.mkdir(parents=True, exist_ok=True)
-    # Se dibuja al lado y se renombra al final: una interrupción no deja media baraja.
+    # Se dibuja al lado y se renombra al final: una interrupción no deja media baraja
     with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}-") as scratch:
         draft = Path(scratch, "deck")
-        for s, split in enumerate(SPLITS):
-            for c, class_name in enumerate(CLASS_NAMES):
-                folder = draft / split / class_name
-                folder.mkdir(parents=True)
-                for i in range(counts[split]):
-                    rng = np.random.default_rng([seed, s, c, i])
-                    card = draw_card(class_name, rng.choice(list(STYLES)), rng, 256)
-                    quality = int(rng.integers(60, 96))
-                    photograph(card, rng).save(folder / f"{i + 1:03d}.jpg", quality=quality)
-        (draft / "deck.json").write_bytes(recipe.encode())
-        draft.rename(root)
+        try:
+            draw_splits(draft, counts, seed)
+            (draft / "deck.json").write_bytes(recipe.encode())
+            draft.rename(root)
+        except OSError as error:
+            raise OSError(f"No se pudo dibujar en {root} ({error}). Libera espacio.") from error
     return root
 
 

@@ -1,0 +1,33 @@
+"""Lo que comparten las pruebas: una baraja diminuta, sin red, y el modelo publicado."""
+
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+PROJECT = Path(__file__).parents[1]
+sys.path.insert(0, str(PROJECT))
+
+import pytest  # noqa: E402
+
+import card_utils as cu  # noqa: E402
+from demo_deck import make_deck  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch):
+    """Ninguna prueba sale a la red, tampoco los cuadernos que lanza: el proxy no existe."""
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+
+
+@pytest.fixture(scope="session")
+def tiny_deck(tmp_path_factory):
+    """Baraja dibujada de solo lectura: 2 imágenes por clase en train, 1 en valid y 1 en test."""
+    return make_deck(tmp_path_factory.mktemp("deck") / "tiny", {"train": 2, "valid": 1, "test": 1})
+
+
+@pytest.fixture(scope="session")
+def published():
+    """(modelo, metadatos) publicados en models/."""
+    return cu.load_model(PROJECT / cu.PUBLISHED_MODEL)

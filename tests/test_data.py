@@ -1,0 +1,170 @@
+"""Encontrar los datos, comprobar las carpetas y leerlas."""
+
+import shutil
+import sys
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import card_utils as cu
+
+
+@pytest.fixture
+def data(tiny_deck, tmp_path):
+    """Copia de la baraja diminuta que la prueba puede estropear, sin deck.json."""
+    root = tmp_path / "data"
+    shutil.copytree(tiny_deck, root)
+    (root / "deck.json").unlink()
+    return root
+
+
+def stand_in_kaggle(monkeypatch, download):
+    monkeypatch.setitem(sys.modules, "kagglehub", SimpleNamespace(dataset_download=download))
+
+
+def no_network(handle):
+    raise ConnectionError("sin red")
+
+
+def test_given_folder_comes_first(data, tiny_deck, monkeypatch):
+    stand_in_kaggle(monkeypatch, no_network)
+    assert cu.find_data(data) == (data, "carpeta")
+    assert cu.find_data(tiny_deck) == (tiny_deck, cu.DEMO)
+
+
+def test_then_kaggle(data, monkeypatch, tmp_path):
+    asked = []
+    stand_in_kaggle(monkeypatch, lambda handle: asked.append(handle) or str(data))
+    assert cu.find_data(tmp_path / "no está") == (data, "Kaggle")
+    assert asked == ["gpiosenka/cards-image-datasetclassification"]
+
+
+@pytest.mark.parametrize("download", [no_network, None])
+def test_without_network_nor_kagglehub_the_deck_is_drawn(monkeypatch, tmp_path, capsys, download):
+    if download:
+        stand_in_kaggle(monkeypatch, download)
+    else:
+        monkeypatch.setitem(sys.modules, "kagglehub", None)
+    monkeypatch.setattr(cu, "make_deck", lambda folder: folder)
+    assert cu.find_data(tmp_path / "no está", tmp_path / "demo") == (tmp_path / "demo", cu.DEMO)
+    assert "Usamos la baraja dibujada" in capsys.readouterr().out
+
+
+def test_classes_are_the_53_in_alphabetical_order(data):
+    names = cu.find_classes(data)
+    assert len(names) == 53 and names == sorted(names)
+    assert cu.card_name(names[0]) == "as de tréboles" and cu.card_name("joker") == "comodín"
+    assert cu.card_name("queen of spades") == "reina de picas"
+    assert cu.card_name("otra cosa") == "otra cosa"
+
+
+def test_nested_split_and_hidden_folders_are_understood(data):
+    (data / "test").rename(data / "tmp")
+    (data / "test").mkdir()
+    (data / "tmp").rename(data / "test" / "test")
+    (data / "train" / ".ipynb_checkpoints").mkdir()
+    (data / "train" / "joker" / "Thumbs.db").write_text("no es imagen")
+    assert len(cu.find_classes(data)) == 53
+    assert len(cu.load_split(data, "test", cu.find_classes(data))[0]) == 53
+
+
+def break_layout(data, how):
+    if how == "falta la partición":
+        shutil.rmtree(data / "valid")
+    elif how == "partición vacía":
+        shutil.rmtree(data / "valid")
+        (data / "valid").mkdir()
+    elif how == "falta una clase":
+        shutil.rmtree(data / "valid" / "joker")
+    elif how == "sobra una clase":
+        shutil.copytree(data / "test" / "joker", data / "test" / "trece de picas")
+    elif how == "clase vacía":
+        for file in (data / "train" / "joker").iterdir():
+            file.unlink()
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "message"),
+    [
+        ("falta la partición", FileNotFoundError, "Falta la carpeta .*valid"),
+        ("partición vacía", FileNotFoundError, "valid no tiene carpetas de clase"),
+        ("falta una clase", ValueError, r"valid/ no son .* faltan \['joker'\]"),
+        ("sobra una clase", ValueError, r"test/ no son .* sobran \['trece de picas'\]"),
+        ("clase vacía", ValueError, "No hay imágenes en .*joker"),
+    ],
+)
+def test_wrong_layout_says_what_to_mend(data, how, error, message):
+    break_layout(data, how)
+    with pytest.raises(error, match=message):
+        cu.find_classes(data)
+
+
+def test_broken_image_is_named_counted_and_skipped(data, capsys):
+    names = cu.find_classes(data)
+    broken = next((data / "train" / "joker").iterdir())
+    broken.write_bytes(broken.read_bytes()[:700])
+    images, labels, files = cu.load_split(data, "train", names)
+    assert len(images) == len(labels) == len(files) == 105 and broken not in files
+    assert all(names[label] == file.parent.name for label, file in zip(labels, files, strict=True))
+    assert np.array_equal(images[-1], cu.read_image(files[-1]))
+    out = capsys.readouterr().out
+    assert "Saltamos 1 de 106 imágenes de train" in out and str(broken) in out
+
+
+def test_class_without_readable_images_stops(data):
+    names = cu.find_classes(data)
+    for file in (data / "test" / "joker").iterdir():
+        file.write_text("roto")
+    with pytest.raises(ValueError, match="no queda ninguna imagen legible"):
+        cu.load_split(data, "test", names)
+
+
+def numbered_images(count):
+    """Imágenes lisas cuyo valor es su número, para reconocerlas tras barajar."""
+    images = np.empty((count, *cu.IMAGE_SHAPE), np.uint8)
+    images[:] = np.arange(count)[:, None, None, None]
+    return images, np.arange(count) % 5
+
+
+def test_dataset_shuffles_every_epoch_and_repeats_with_the_seed():
+    images, labels = numbered_images(40)
+
+    def epochs(seed):
+        dataset = cu.make_dataset(images, labels, 5, 8, shuffle=True, seed=seed)
+        return [[int(x) for batch, _ in dataset for x in batch[:, 0, 0, 0]] for _ in range(2)]
+
+    first, second = epochs(seed=3)
+    assert sorted(first) == sorted(second) == list(range(40)) and first != second
+    assert [first, second] == epochs(seed=3) and first != epochs(seed=4)[0]
+
+
+def test_dataset_gives_float_0_255_and_one_hot():
+    images, labels = numbered_images(7)
+    batches = list(cu.make_dataset(images, labels, 5, 4))
+    assert [len(batch) for batch, _ in batches] == [4, 3]
+    assert batches[0][0].dtype == tf.float32 and float(batches[1][0].numpy().max()) == 6
+    assert np.array_equal(batches[1][1].numpy().argmax(1), labels[4:])
+
+
+def test_augment_keeps_range_and_repeats_with_the_seed():
+    image = cu.read_image("image1_joker.jpg").astype(np.float32)
+    batch = np.repeat(image[None], 16, axis=0)
+    one, two, other = (cu.augment(batch, [7, seed]).numpy() for seed in (1, 1, 2))
+    assert one.shape == batch.shape and one.min() >= 0 and one.max() <= 255
+    assert np.array_equal(one, two) and not np.array_equal(one, other)
+    assert all(not np.allclose(one[0], another) for another in one[1:])
+
+
+def test_augment_never_mirrors_and_half_turns_half(monkeypatch):
+    warps = []
+    monkeypatch.setattr(
+        keras.ops.image, "affine_transform", lambda images, warp: warps.append(warp) or images
+    )
+    cu.augment(np.zeros((256, *cu.IMAGE_SHAPE), np.float32), [0, 5])
+    a, b, _, c, d, *_ = np.asarray(warps[0]).T  # (x, y) -> (a x + b y, c x + d y)
+    assert np.all(a * d - b * c > 0), "un determinante negativo es un espejo"
+    assert 100 < np.sum(a < 0) < 156
+    assert np.abs(np.sin(np.arctan2(c, a))).max() < 0.5

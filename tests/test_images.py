@@ -1,0 +1,132 @@
+"""Leer una imagen cualquiera y rechazar con claridad la que no sirve."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import card_utils as cu
+
+
+def half_red(width=300, height=420):
+    """Imagen de prueba: mitad izquierda roja, mitad derecha blanca."""
+    pixels = np.full((height, width, 3), 255, np.uint8)
+    pixels[:, : width // 2] = (255, 0, 0)
+    return Image.fromarray(pixels)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tiff"])
+def test_reads_every_mode(tmp_path, mode, suffix):
+    if (mode, suffix) in {("RGBA", "jpg"), ("P", "jpg"), ("CMYK", "png"), ("CMYK", "webp")}:
+        pytest.skip("ese formato no guarda ese modo")
+    file = tmp_path / f"carta.{suffix}"
+    half_red().convert(mode).save(file)
+    image = cu.read_image(file)
+    assert image.shape == (224, 224, 3) and image.dtype == np.uint8
+    assert np.abs(image[100, 50].astype(int) - (255, 0, 0)).max() < 12
+    assert image[100, 180].min() > 243
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "I;16"])
+def test_grey_becomes_three_equal_channels(tmp_path, mode):
+    grey = np.full((100, 80), 150, np.uint8)
+    image = Image.fromarray(grey.astype(np.uint16) * 256) if mode == "I;16" else None
+    image = image or Image.fromarray(grey).convert(mode)
+    image.save(tmp_path / "gris.png")
+    read = cu.read_image(tmp_path / "gris.png")
+    assert np.ptp(read, axis=2).max() == 0
+    if mode != "1":
+        assert abs(read.mean() - 150) < 1.5
+
+
+def test_transparency_goes_over_white(tmp_path):
+    Image.new("RGBA", (90, 90), (0, 0, 0, 0)).save(tmp_path / "hueco.png")
+    assert cu.read_image(tmp_path / "hueco.png").min() == 255
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 3  # media vuelta
+    half_red().save(tmp_path / "girada.jpg", exif=exif)
+    image = cu.read_image(tmp_path / "girada.jpg")
+    assert image[100, 180, 1] < 20 and image[100, 50, 1] > 235
+
+
+def test_twelve_megapixels_and_open_files():
+    buffer = io.BytesIO()
+    half_red(3000, 4000).save(buffer, "JPEG")
+    buffer.seek(0)
+    assert np.abs(cu.read_image(buffer)[100, 50].astype(int) - (255, 0, 0)).max() < 12
+
+
+def test_training_size_is_not_resampled(tiny_deck):
+    file = next((tiny_deck / "train").rglob("*.jpg"))
+    assert np.array_equal(cu.read_image(file), np.asarray(Image.open(file)))
+
+
+def bad_file(tmp_path, kind):
+    """Un fichero que no se puede leer, de la clase pedida."""
+    file = tmp_path / f"{kind}.jpg"
+    half_red().save(file)
+    if kind == "cortada":
+        file.write_bytes(file.read_bytes()[:900])
+    elif kind == "vacía":
+        file.write_bytes(b"")
+    elif kind == "texto":
+        file.write_text("esto no es una imagen")
+    elif kind == "mínima":
+        Image.new("RGB", (1, 1)).save(file)
+    elif kind == "heic":
+        file = file.with_suffix(".heic")
+        file.write_bytes(b"\x00\x00\x00\x18ftypheic" + bytes(200))
+    elif kind == "carpeta":
+        file = tmp_path
+    return file
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("cortada", "dañada o cortada"),
+        ("vacía", "no es una imagen"),
+        ("texto", "no es una imagen"),
+        ("mínima", "mide 1x1 px; mínimo 32"),
+        ("heic", "HEIC; conviértela a JPG"),
+        ("carpeta", "No se puede leer"),
+    ],
+)
+def test_bad_files_are_named_with_the_reason(tmp_path, kind, message):
+    file = bad_file(tmp_path, kind)
+    with pytest.raises(ValueError, match=message) as error:
+        cu.read_image(file)
+    assert str(file) in str(error.value)
+
+
+def test_missing_file():
+    with pytest.raises(FileNotFoundError, match=r"No existe el fichero nada\.jpg"):
+        cu.read_image("nada.jpg")
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.full((224, 224, 3), 0.5), "ya dividida entre 255"),
+        (np.stack([np.full((224, 224, 3), 200.0), np.full((224, 224, 3), 1.0)]), "ya dividida"),
+        (np.full((224, 224, 3), -1.0), r"espera 0\.\.255"),
+        (np.full((224, 224, 3), 300), r"espera 0\.\.255"),
+        (np.full((224, 224, 3), np.nan), r"espera 0\.\.255"),
+        (np.zeros((10, 10, 3)), "read_image"),
+        (np.zeros((0, 224, 224, 3)), "read_image"),
+    ],
+)
+def test_predict_refuses_wrong_input(images, message):
+    with pytest.raises(ValueError, match=message):
+        cu.predict(None, images)
+
+
+def test_predict_accepts_a_black_image_and_any_integer(published):
+    model, _ = published
+    black = np.zeros((224, 224, 3), np.float32)
+    assert np.allclose(cu.predict(model, black), cu.predict(model, black.astype(np.int64)))

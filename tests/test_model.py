@@ -1,0 +1,227 @@
+"""Construir, guardar, recargar y puntuar el modelo."""
+
+import os
+import resource
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from conftest import PROJECT
+
+import card_utils as cu
+from demo_deck import make_deck
+
+KAGGLE_DATA = PROJECT / "../shared/card-data"
+
+
+@pytest.fixture(scope="module")
+def small():
+    """Clasificador de 3 clases sin entrenar y dos imágenes."""
+    keras.utils.set_random_seed(0)
+    model, _ = cu.build_model(3, weights=None, dense_units=(8,))
+    return model, np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3))
+
+
+META = {"class_names": ["a", "b", "c"], "nota": "ñ"}
+
+
+def test_built_as_promised():
+    model, start = cu.build_model(53, weights=None, dense_units=(128, 64), bn_momentum=0.9)
+    assert start == "al azar"
+    kinds = [type(layer).__name__ for layer in model.layers[-4:]]
+    assert kinds == ["GlobalAveragePooling2D", "Dense", "Dense", "Dense"]
+    assert [layer.units for layer in model.layers[-3:]] == [128, 64, 53]
+    norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
+    assert len(norms) == 34 and {norm.momentum for norm in norms} == {0.9}
+
+
+def test_reloadable_gives_the_same_features():
+    base = keras.applications.MobileNetV3Small(
+        input_shape=cu.IMAGE_SHAPE, include_top=False, weights=None
+    )
+    images = np.random.default_rng(0).uniform(0, 255, (2, *cu.IMAGE_SHAPE)).astype(np.float32)
+    mine, theirs = cu.reloadable(base)(images).numpy(), base(images).numpy()
+    assert np.abs(mine - theirs).max() <= 1e-5 * np.abs(theirs).max() > 0
+
+
+def test_fresh_process_with_plain_keras_reloads_it(small, tmp_path):
+    model, images = small
+    cu.save_model(model, tmp_path / "m.h5", META)
+    np.save(tmp_path / "images.npy", images)
+    code = (
+        "import keras, numpy as np\n"
+        "model = keras.models.load_model('m.h5')\n"
+        "np.save('out.npy', model.predict(np.load('images.npy'), verbose=0))\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
+    assert np.abs(np.load(tmp_path / "out.npy") - cu.predict(model, images)).max() < 1e-6
+
+
+def test_offline_start_is_the_published_backbone(published, monkeypatch):
+    monkeypatch.chdir(PROJECT)
+    monkeypatch.setenv("KERAS_HOME", "/nonexistent")
+    monkeypatch.setattr(
+        keras.applications, "MobileNetV3Small", refuse_download(keras.applications.MobileNetV3Small)
+    )
+    model, start = cu.build_model(53)
+    assert start.startswith("columna de MobileNetV3_card_classifier.h5")
+    name = "expanded_conv_3_depthwise"
+    mine, theirs = model.get_layer(name), published[0].get_layer(name)
+    assert np.array_equal(mine.get_weights()[0], theirs.get_weights()[0])
+
+
+def refuse_download(build):
+    """La red real puede estar o no: aquí ImageNet nunca se descarga."""
+
+    def stand_in(*args, weights, **kwargs):
+        if weights == "imagenet":
+            raise OSError("URL fetch failure")
+        return build(*args, weights=weights, **kwargs)
+
+    return stand_in
+
+
+def test_without_any_start_weights_it_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        keras.applications, "MobileNetV3Small", refuse_download(keras.applications.MobileNetV3Small)
+    )
+    with pytest.raises(OSError, match="WEIGHTS = None"):
+        cu.build_model(53)
+    with pytest.raises(ValueError, match=r"No se pueden usar los pesos nada\.h5"):
+        cu.build_model(53, weights="nada.h5")
+
+
+def test_json_goes_with_its_h5(small, tmp_path):
+    model, images = small
+    path = tmp_path / "models" / "m.h5"
+    cu.save_model(model, path, META)
+    loaded, metadata = cu.load_model(path)
+    assert metadata["nota"] == "ñ" and metadata["sha256"] == cu.sha256(path)
+    assert np.array_equal(cu.predict(loaded, images), cu.predict(model, images))
+    assert sorted(file.name for file in path.parent.iterdir()) == ["m.h5", "m.json"]
+
+    text = path.with_suffix(".json").read_text("utf-8")
+    path.with_suffix(".json").write_text(text.replace(metadata["sha256"], "0" * 64), "utf-8")
+    with pytest.raises(ValueError, match="el sha256 no coincide"):
+        cu.load_model(path)
+    path.with_suffix(".json").write_text(text.replace('"a",', '"a", "otra",'), "utf-8")
+    with pytest.raises(ValueError, match="da 3 salidas y su JSON nombra 4 clases"):
+        cu.load_model(path)
+    path.with_suffix(".json").write_text(text[:20], "utf-8")
+    with pytest.raises(ValueError, match="no es un JSON"):
+        cu.load_model(path)
+    path.with_suffix(".json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"Falta .*m\.json"):
+        cu.load_model(path)
+
+
+@pytest.mark.parametrize("stage", ["h5 a medias", "json a medias", "antes de renombrar", "entre"])
+def test_killed_while_saving(small, tmp_path, monkeypatch, stage):
+    """El proceso muere de golpe en cada paso: queda el modelo viejo o el nuevo, entero."""
+    model, images = small
+    path = tmp_path / "m.h5"
+    cu.save_model(model, path, {**META, "versión": "vieja"})
+    old = cu.sha256(path)
+    model.save(tmp_path / "source.h5", include_optimizer=False)
+    code = f"""
+import os, sys, pathlib
+sys.path.insert(0, {str(PROJECT)!r})
+import keras, card_utils as cu
+model = keras.models.load_model({str(tmp_path / "source.h5")!r}, compile=False)
+model.layers[-1].bias.assign([1.0, 2.0, 3.0])
+stage = {stage!r}
+replaced = []
+def replace(source, target, real=os.replace):
+    if stage == "antes de renombrar" or (stage == "entre" and replaced):
+        os._exit(9)
+    replaced.append(target)
+    real(source, target)
+os.replace = replace
+if stage == "h5 a medias":
+    def save(self, file, **options):
+        pathlib.Path(file).write_bytes(b"medio fichero")
+        os._exit(9)
+    keras.Model.save = save
+if stage == "json a medias":
+    def write_text(self, text, *args):
+        self.write_bytes(text[:30].encode())
+        os._exit(9)
+    pathlib.Path.write_text = write_text
+cu.save_model(model, {str(path)!r}, {{"class_names": ["a", "b", "c"], "versión": "nueva"}})
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 9
+    _, metadata = cu.load_model(path)
+    expected = "nueva" if stage == "entre" else "vieja"
+    assert metadata["versión"] == expected and (cu.sha256(path) == old) == (expected == "vieja")
+    cu.save_model(model, path, {**META, "versión": "tercera"})
+    assert cu.load_model(path)[1]["versión"] == "tercera"
+
+
+def test_full_disk_keeps_the_old_model(small, tmp_path):
+    model, _ = small
+    path = tmp_path / "m.h5"
+    cu.save_model(model, path, META)
+    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(OSError, match="El anterior sigue intacto"):
+            cu.save_model(model, path, META)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_run_folder_continues_only_the_same_interrupted_run(tmp_path):
+    run = cu.run_folder(tmp_path, {"EPOCHS": 3})
+    (run / "respaldo").mkdir()
+    (run / "respaldo" / "training_metadata.json").write_text("{}")
+    assert cu.run_folder(tmp_path, {"EPOCHS": 3}) == run
+    assert cu.run_folder(tmp_path, {"EPOCHS": 4}) != run
+
+
+def test_best_checkpoint_is_the_first_of_the_best(tmp_path):
+    assert cu.best_checkpoint(tmp_path) == (None, 0, None)
+    for name in ("epoca-01-valid-0.9000", "epoca-02-valid-0.9500", "epoca-10-valid-0.9500"):
+        (tmp_path / f"{name}.weights.h5").touch()
+    file, epoch, accuracy = cu.best_checkpoint(tmp_path)
+    assert file.name.startswith("epoca-02") and (epoch, accuracy) == (2, 0.95)
+
+
+@pytest.mark.parametrize(
+    ("correct", "low", "high"),
+    [(265, 98.6, 100), (264, 97.9, 99.9), (263, 97.3, 99.8), (257, 94.2, 98.5)],
+)
+def test_wilson_interval(correct, low, high):
+    assert [round(100 * x, 1) for x in cu.wilson(correct, 265)] == [low, high]
+
+
+def test_published_model_is_light_and_documented(published):
+    model, metadata = published
+    assert model.count_params() == 1_019_813
+    assert os.path.getsize(PROJECT / cu.PUBLISHED_MODEL) < 5_000_000
+    assert len(metadata["class_names"]) == 53 and metadata["input"]["range"] == [0, 255]
+    assert metadata["test"]["total"] == 265 and metadata["test"]["correct"] >= 250
+
+
+def test_published_model_names_a_fresh_deck_and_the_joker(published, tmp_path):
+    model, metadata = published
+    names = metadata["class_names"]
+    images, labels, _ = cu.load_split(make_deck(tmp_path / "deck", {"test": 3}, 1), "test", names)
+    assert np.mean(cu.predict(model, images).argmax(1) == labels) >= 0.95
+    joker = cu.predict(model, cu.read_image(PROJECT / "image1_joker.jpg"))[0]
+    assert names[joker.argmax()] == "joker" and joker.max() > 0.5
+
+
+@pytest.mark.skipif(not KAGGLE_DATA.is_dir(), reason="sin los datos reales en ../shared/card-data")
+def test_published_model_repeats_its_figures_on_the_real_data(published):
+    model, metadata = published
+    for split in ("valid", "test"):
+        images, labels, _ = cu.load_split(KAGGLE_DATA, split, metadata["class_names"])
+        correct = int(np.sum(cu.predict(model, images).argmax(1) == labels))
+        # Otro procesador redondea distinto: una imagen en el límite puede cambiar
+        assert abs(correct - metadata[split]["correct"]) <= 1
+        assert len(labels) == metadata[split]["total"]

@@ -1,0 +1,194 @@
+"""Los dos cuadernos, ejecutados de verdad: sin red, con la baraja dibujada y un corte a mitad."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from types import ModuleType, SimpleNamespace
+
+import nbformat
+import papermill
+import pytest
+from conftest import PROJECT
+
+import card_utils as cu
+
+TRAINING, DEPLOYMENT = "Entrenamiento_DL.ipynb", "Despliegue_DL.ipynb"
+NOTEBOOKS = [nbformat.read(PROJECT / name, as_version=4) for name in (TRAINING, DEPLOYMENT)]
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def stdout(notebook):
+    outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
+    return "".join(o.text for o in outputs if o.output_type == "stream" and o.name == "stdout")
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    """Copia limpia del proyecto, como recién clonada."""
+    folder = tmp_path_factory.mktemp("proyecto")
+    for name in (TRAINING, DEPLOYMENT, "card_utils.py", "demo_deck.py", "data_faults.csv"):
+        shutil.copy(PROJECT / name, folder)
+    shutil.copy(PROJECT / "image1_joker.jpg", folder)
+    (folder / "models").mkdir()
+    for suffix in (".h5", ".json"):
+        shutil.copy((PROJECT / cu.PUBLISHED_MODEL).with_suffix(suffix), folder / "models")
+    return folder
+
+
+def papermill_command(name, *parameters):
+    """La orden del README, con otros parámetros."""
+    arguments = [value for parameter in parameters for value in ("-p", *parameter)]
+    return [sys.executable, "-m", "papermill", name, f"salida-{name}", "--log-output", *arguments]
+
+
+def test_training_survives_a_kill_and_deployment_follows(workspace):
+    """Sin red: dibuja la baraja, muere tras la primera época, sigue, guarda y se despliega."""
+    before = cu.sha256(workspace / cu.PUBLISHED_MODEL)
+    command = papermill_command(TRAINING, ("DEMO_EPOCHS", "2"))
+    with subprocess.Popen(
+        command, cwd=workspace, start_new_session=True, stdout=-3, stderr=-3
+    ) as first:
+        while not list(workspace.glob("checkpoints/*/respaldo/training_metadata.json")):
+            assert first.poll() is None, "el entrenamiento acabó antes de su primera época"
+            time.sleep(0.2)
+        os.killpg(first.pid, signal.SIGKILL)
+    subprocess.run(["pkill", "-9", "-f", str(workspace)], check=False)
+
+    subprocess.run(command, cwd=workspace, check=True, capture_output=True)
+    text = stdout(nbformat.read(workspace / f"salida-{TRAINING}", as_version=4))
+    assert "Kaggle" in text and "Usamos la baraja dibujada" in text
+    assert "columna de MobileNetV3_card_classifier.h5" in text
+    assert "Época  1/2" not in text and "Época  2/2" in text and "2 épocas en" in text
+    assert len(list(workspace.glob("checkpoints/*/historia.csv"))) == 1
+    assert not list(workspace.glob("checkpoints/*/respaldo"))
+    assert cu.sha256(workspace / cu.PUBLISHED_MODEL) == before
+    metadata = cu.load_model(workspace / cu.DEMO_MODEL)[1]
+    assert metadata["test"]["total"] == 265 and metadata["test"]["correct"] > 200
+
+    (workspace / "rota.jpg").write_text("no es una foto")
+    papermill.execute_notebook(
+        workspace / DEPLOYMENT,
+        workspace / f"salida-{DEPLOYMENT}",
+        {"PHOTOS": ["image1_joker.jpg", "rota.jpg", "nada.png"]},
+        cwd=workspace,
+        progress_bar=False,
+    )
+    result = nbformat.read(workspace / f"salida-{DEPLOYMENT}", as_version=4)
+    text = stdout(result)
+    correct, total = re.search(r"baraja dibujada\. test: (\d+)/(\d+)", text).groups()
+    assert int(correct) >= 0.95 * int(total) and total == "265"
+    assert "ya dividida entre 255" in text
+    assert "No se puede leer rota.jpg" in text and "No existe el fichero nada.png" in text
+    plots = sum("image/png" in o.get("data", {}) for c in code_cells(result) for o in c.outputs)
+    assert plots == 6  # cuatro muestras, el comodín y la foto propia
+
+
+def test_two_devices_share_the_same_cells(workspace, tiny_deck):
+    notebook = nbformat.read(workspace / TRAINING, as_version=4)
+    two_devices = (
+        "import tensorflow as tf\n"
+        "cpu = tf.config.list_physical_devices('CPU')[0]\n"
+        "halves = [tf.config.LogicalDeviceConfiguration()] * 2\n"
+        "tf.config.set_logical_device_configuration(cpu, halves)"
+    )
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(two_devices))
+    nbformat.write(notebook, workspace / "dos.ipynb")
+    parameters = {"DATA_DIR": str(tiny_deck), "WEIGHTS": None, "DEMO_EPOCHS": 1, "BATCH_SIZE": 8}
+    papermill.execute_notebook(
+        workspace / "dos.ipynb",
+        workspace / "salida-dos.ipynb",
+        {**parameters, "MODEL_PATH": "models/dos.h5"},
+        cwd=workspace,
+        progress_bar=False,
+    )
+    text = stdout(nbformat.read(workspace / "salida-dos.ipynb", as_version=4))
+    assert "2 réplica(s)" in text and "6 pasos por época de 16 imágenes" in text
+    assert (workspace / "models/dos.h5").is_file()
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=[TRAINING, DEPLOYMENT])
+def test_committed_as_one_clean_run(notebook):
+    cells = code_cells(notebook)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    for output in [output for cell in cells for output in cell.outputs]:
+        assert output.output_type != "error" and output.get("name") != "stderr"
+        assert len(str(output)) < 200_000
+        assert not re.search(r"/(home|root|work|tmp|content)/|\x1b|\r|\x08", str(output))
+    assert sum("parameters" in cell.metadata.get("tags", []) for cell in cells) == 1
+    lengths = [len(cell.source.splitlines()) for cell in cells]
+    assert max(lengths) <= 30
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=[TRAINING, DEPLOYMENT])
+def test_2023_values_and_parameters_are_flat(notebook):
+    (cell,) = [c for c in code_cells(notebook) if "parameters" in c.metadata.get("tags", [])]
+    for line in cell.source.splitlines():
+        assert re.fullmatch(r"[A-Z_]+ = .+?  # .+", line), line
+
+
+class TestColab:
+    """La primera celda, con un `google.colab` de pega."""
+
+    @pytest.fixture(autouse=True)
+    def colab(self, monkeypatch, tmp_path):
+        monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+        monkeypatch.chdir(tmp_path)
+
+    @staticmethod
+    def set_up(notebook, repo_url=""):
+        source = code_cells(notebook)[0].source
+        assert 'REPO_URL = ""  # @param {type:"string"}' in source
+        exec(source.replace('REPO_URL = ""', f'REPO_URL = "{repo_url}"'), {})
+
+    @pytest.mark.parametrize("notebook", NOTEBOOKS)
+    def test_alone_it_says_what_to_upload(self, notebook):
+        with pytest.raises(FileNotFoundError, match=r"REPO_URL.*card_utils\.py"):
+            self.set_up(notebook)
+
+    @pytest.mark.parametrize("notebook", NOTEBOOKS)
+    def test_clones_once_and_twice_is_harmless(self, notebook, tmp_path):
+        origin = tmp_path / "origen"
+        origin.mkdir()
+        (origin / "card_utils.py").write_text("")
+        for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "uno"]):
+            identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+            subprocess.run(["git", *identity, *command], cwd=origin, check=True)
+        for _ in range(2):
+            self.set_up(notebook, origin.as_uri())
+            assert os.getcwd() == str(tmp_path / "naipes") and os.path.exists("card_utils.py")
+
+    def test_wrong_address_says_what_to_do(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match="Escribe en REPO_URL"):
+            self.set_up(NOTEBOOKS[0], (tmp_path / "no hay").as_uri())
+
+    @pytest.mark.parametrize("notebook", NOTEBOOKS)
+    def test_never_installs_anything(self, notebook):
+        assert not any("pip " in cell.source for cell in code_cells(notebook))
+
+    def test_upload_goes_to_the_same_function(self, monkeypatch, published, capsys):
+        shutil.copy(PROJECT / "image1_joker.jpg", "subida.jpg")
+        colab = sys.modules["google.colab"]
+        colab.files = SimpleNamespace(upload=lambda: {"subida.jpg": b"..."})
+        monkeypatch.setattr(cu.plt, "show", lambda: None)
+        source = code_cells(NOTEBOOKS[1])[-1].source
+        exec(
+            source,
+            {
+                **{"PHOTOS": ["nada.jpg"], "UPLOAD": True, "sys": sys, "cu": cu},
+                **{"model": published[0], "class_names": published[1]["class_names"]},
+            },
+        )
+        assert "No existe el fichero nada.jpg" in capsys.readouterr().out
+        assert cu.plt.gcf().axes[1].get_title() == "Vemos: comodín"
+
+
+def test_readme_and_ci_promise_the_same_command():
+    command = (PROJECT / ".ci/run").read_text("utf-8").strip().splitlines()[-1]
+    assert command in (PROJECT / "README.md").read_text("utf-8")
