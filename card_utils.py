@@ -14,6 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import h5py
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -26,6 +27,8 @@ KAGGLE_DATASET = "gpiosenka/cards-image-datasetclassification"
 IMAGE_SHAPE = (224, 224, 3)
 MIN_SIDE = 32  # px: por debajo no se distingue el índice de la carta
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp"}
+NEW_KEYS = {"input_axes", "output_axes", "renorm", "renorm_clipping", "renorm_momentum"}
+NEW_KEYS |= {"quantization_config"}
 PUBLISHED_MODEL = Path("models/MobileNetV3_card_classifier.h5")
 DEMO_MODEL = Path("models/demo_card_classifier.h5")
 DEMO_DATA = Path("card-data/demo")
@@ -100,11 +103,12 @@ def split_folders(root, split):
     return dict(sorted(found.items()))
 
 
-def find_classes(root):
+def find_classes(root, expected=None):
     """Clases de los datos, tras comprobar que train, valid y test tienen las mismas.
 
     Args:
         root: carpeta con train/, valid/ y test/.
+        expected: las clases de un modelo, si los datos tienen que ser las suyas.
 
     Returns:
         Lista de nombres en orden alfabético; su posición es el número de clase.
@@ -113,13 +117,14 @@ def find_classes(root):
         FileNotFoundError: falta una partición o está vacía.
         ValueError: una partición tiene clases de menos o de más, o una clase sin imágenes.
     """
-    names = list(split_folders(root, "train"))
+    names = expected or list(split_folders(root, "train"))
+    reference = "del modelo" if expected else "de train/"
     for split in SPLITS:
         folders = split_folders(root, split)
         missing, extra = sorted(set(names) - set(folders)), sorted(set(folders) - set(names))
         if missing or extra:
             raise ValueError(
-                f"Las clases de {split}/ no son las de train/: faltan {missing or 'ninguna'}, "
+                f"Las clases de {split}/ no son las {reference}: faltan {missing or 'ninguna'}, "
                 f"sobran {extra or 'ninguna'}. Corrige las carpetas de {root}."
             )
         for folder in folders.values():
@@ -392,6 +397,9 @@ def save_model(model, path, metadata):
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         model.save(new_h5, include_optimizer=False)
+        with h5py.File(new_h5, "r+") as file:
+            config = json.loads(file.attrs["model_config"], object_hook=drop_new_keys)
+            file.attrs["model_config"] = json.dumps(config)
         metadata = {**metadata, "sha256": sha256(new_h5)}
         new_json.write_text(json.dumps(metadata, indent=1, ensure_ascii=False) + "\n", "utf-8")
     except (OSError, RuntimeError) as error:  # h5py usa los dos si el disco se llena
@@ -400,6 +408,14 @@ def save_model(model, path, metadata):
         raise OSError(f"No se pudo guardar {path} ({error}). El anterior sigue intacto.") from error
     os.replace(new_h5, path)
     os.replace(new_json, path.with_suffix(".json"))
+
+
+def drop_new_keys(config):
+    """Quita de un dict las claves que Keras 3.5 no conoce: el `.h5` se abre desde 3.5 en adelante.
+
+    Son opciones que Keras fue añadiendo y que aquí valen siempre lo mismo que si no estuvieran.
+    """
+    return {key: value for key, value in config.items() if key not in NEW_KEYS}
 
 
 def load_model(path=PUBLISHED_MODEL):

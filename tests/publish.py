@@ -3,6 +3,7 @@
 python tests/publish.py Entrenamiento_DL.ipynb WEIGHTS=ruta/a/los/pesos.h5
 """
 
+import logging
 import sys
 from pathlib import Path
 
@@ -20,6 +21,7 @@ def publish(path, parameters):
     Raises:
         papermill.PapermillExecutionError: falla una celda; el cuaderno no se toca.
     """
+    logging.basicConfig(level="INFO", format="%(message)s")
     path = Path(path)
     new = path.with_suffix(".new.ipynb")
     papermill.execute_notebook(path, new, parameters, progress_bar=False, log_output=True)

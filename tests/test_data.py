@@ -102,6 +102,13 @@ def test_wrong_layout_says_what_to_mend(data, how, error, message):
         cu.find_classes(data)
 
 
+def test_classes_other_than_the_model_s_are_named(data):
+    names = cu.find_classes(data)
+    assert cu.find_classes(data, expected=names) == names
+    with pytest.raises(ValueError, match=r"no son las del modelo: faltan \['caballo'\], sobran"):
+        cu.find_classes(data, expected=["caballo", *names[1:]])
+
+
 def test_broken_image_is_named_counted_and_skipped(data, capsys):
     names = cu.find_classes(data)
     broken = next((data / "train" / "joker").iterdir())

@@ -1,10 +1,12 @@
 """Construir, guardar, recargar y puntuar el modelo."""
 
+import json
 import os
 import resource
 import subprocess
 import sys
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -160,6 +162,7 @@ cu.save_model(model, {str(path)!r}, {{"class_names": ["a", "b", "c"], "versión"
     assert cu.load_model(path)[1]["versión"] == "tercera"
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # h5py, al cerrar
 def test_full_disk_keeps_the_old_model(small, tmp_path):
     model, _ = small
     path = tmp_path / "m.h5"
@@ -197,6 +200,23 @@ def test_best_checkpoint_is_the_first_of_the_best(tmp_path):
 )
 def test_wilson_interval(correct, low, high):
     assert [round(100 * x, 1) for x in cu.wilson(correct, 265)] == [low, high]
+
+
+def test_published_model_opens_in_older_keras():
+    with h5py.File(PROJECT / cu.PUBLISHED_MODEL) as file:
+        config = json.loads(file.attrs["model_config"])
+    known = {  # los argumentos de cada capa en Keras 3.5
+        "BatchNormalization": "axis momentum epsilon center scale synchronized beta_initializer "
+        "gamma_initializer moving_mean_initializer moving_variance_initializer beta_regularizer "
+        "gamma_regularizer beta_constraint gamma_constraint",
+        "Dense": "units activation use_bias kernel_initializer bias_initializer "
+        "kernel_regularizer bias_regularizer kernel_constraint bias_constraint",
+    }
+    for layer in config["config"]["layers"]:
+        if layer["class_name"] in known:
+            allowed = {"name", "trainable", "dtype", *known[layer["class_name"]].split()}
+            assert set(layer["config"]) <= allowed
+    assert "input_axes" not in json.dumps(config)
 
 
 def test_published_model_is_light_and_documented(published):
