@@ -600,6 +600,11 @@ def plot_top5(image, probabilities, class_names, truth=None):
     colors = ["tab:green" if name == truth else "tab:gray" for name in names]
     bars = right.barh([card_name(n) for n in names], 100 * probabilities[best], color=colors)
     right.bar_label(bars, fmt="%.1f %%", padding=3)
-    right.set(xlim=(0, 115), xlabel="probabilidad (%)", title=f"Vemos: {card_name(names[0])}")
+    right.set(
+        xlim=(0, 125),
+        xticks=range(0, 101, 20),
+        xlabel="probabilidad (%)",
+        title=f"Vemos: {card_name(names[0])}",
+    )
     right.invert_yaxis()
     plt.show()

@@ -1,6 +1,6 @@
-"""Ejecuta un cuaderno entero y guarda en él sus salidas, sin rastro de los parámetros cambiados.
+"""Ejecuta un cuaderno entero y guarda en él sus salidas; los valores por defecto no cambian.
 
-python tests/publish.py Entrenamiento_DL.ipynb WEIGHTS=ruta/a/los/pesos.h5
+python tests/publish.py Entrenamiento_DL.ipynb DATA_DIR=ruta WEIGHTS=ruta/a/los/pesos.h5
 """
 
 import logging
@@ -25,7 +25,13 @@ def publish(path, parameters):
     path = Path(path)
     new = path.with_suffix(".new.ipynb")
     papermill.execute_notebook(path, new, parameters, progress_bar=False, log_output=True)
-    notebook = nbformat.read(new, as_version=4)
+    notebook = clean(nbformat.read(new, as_version=4))
+    nbformat.write(notebook, new)
+    new.replace(path)
+
+
+def clean(notebook):
+    """Quita de un cuaderno ejecutado lo que papermill y TensorFlow añaden; lo devuelve."""
     # La celda inyectada desaparece: quien abra el cuaderno parte de los valores por defecto
     notebook.cells = [
         cell
@@ -39,11 +45,12 @@ def publish(path, parameters):
         for output in cell.outputs:
             if "execution_count" in output:
                 output.execution_count = number
+        # TensorFlow escribe en stderr al importarse, antes de que se le pueda callar
+        cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
         cell.metadata = {"tags": tags} if tags else {}
-    nbformat.write(notebook, new)
-    new.replace(path)
+    return notebook
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Los dos cuadernos, ejecutados de verdad: sin red, con la baraja dibujada y un corte a mitad."""
 
+import base64
 import os
 import re
 import shutil
@@ -190,6 +191,15 @@ class TestColab:
         assert cu.plt.gcf().axes[1].get_title() == "Vemos: comodín"
 
 
-def test_readme_and_ci_promise_the_same_command():
-    command = (PROJECT / ".ci/run").read_text("utf-8").strip().splitlines()[-1]
-    assert command in (PROJECT / "README.md").read_text("utf-8")
+def test_readme_keeps_its_promises(published):
+    readme = (PROJECT / "README.md").read_text("utf-8")
+    assert (PROJECT / ".ci/run").read_text("utf-8").strip().splitlines()[-1] in readme
+    for split in ("valid", "test", "test_clean"):
+        figure = published[1][split]
+        assert f"| {cu.score(figure['correct'], figure['total'])} |" in readme
+    drawn = re.search(r"baraja dibujada\. test: (.*)", stdout(NOTEBOOKS[1])).group(1)
+    assert f"| {drawn} |" in readme
+    images = [
+        o.data.get("image/png") for c in code_cells(NOTEBOOKS[1]) for o in c.outputs if "data" in o
+    ]
+    assert (PROJECT / "ejemplo.png").read_bytes() in [base64.b64decode(x) for x in images if x]
