@@ -3,12 +3,17 @@
 python tests/publish.py Entrenamiento_DL.ipynb DATA_DIR=ruta WEIGHTS=ruta/a/los/pesos.h5
 """
 
+import base64
+import io
 import logging
 import sys
 from pathlib import Path
 
 import nbformat
 import papermill
+from PIL import Image
+
+LIMIT = 190_000  # bytes de un gráfico dentro del cuaderno
 
 
 def publish(path, parameters):
@@ -45,6 +50,8 @@ def clean(notebook):
         for output in cell.outputs:
             if "execution_count" in output:
                 output.execution_count = number
+            if len(output.get("data", {}).get("image/png", "")) > LIMIT:
+                output.data["image/png"] = with_palette(output.data["image/png"])
         # TensorFlow escribe en stderr al importarse, antes de que se le pueda callar
         cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
     for cell in notebook.cells:
@@ -53,5 +60,12 @@ def clean(notebook):
     return notebook
 
 
+def with_palette(png):
+    """El mismo PNG (en base64) con una paleta de 256 colores: ocupa un tercio."""
+    small = io.BytesIO()
+    Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB").quantize(256).save(small, "PNG")
+    return base64.b64encode(small.getvalue()).decode()
+
+
 if __name__ == "__main__":
-    publish(sys.argv[1], dict(argument.split("=", 1) for argument in sys.argv[2:]))
+    publish(sys.argv[1], dict(text.split("=", 1) for text in sys.argv[2:]))
