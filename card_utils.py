@@ -1,4 +1,4 @@
-"""Lo que comparten los dos cuadernos: datos, imágenes, modelo, predicción y dos gráficos.
+"""Lo que comparten los dos cuadernos: datos, imágenes, modelo, predicción y un gráfico.
 
 Convenios únicos del proyecto: una imagen es `uint8` (o `float32`) en 0..255 de forma
 [224, 224, 3], porque MobileNetV3 reescala por dentro, y las clases van en orden alfabético.
@@ -26,7 +26,8 @@ from demo_deck import RANK_NAMES, SPLITS, make_deck
 KAGGLE_DATASET = "gpiosenka/cards-image-datasetclassification"
 IMAGE_SHAPE = (224, 224, 3)
 MIN_SIDE = 32  # px: por debajo no se distingue el índice de la carta
-EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp"}
+EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+# Opciones de capa posteriores a Keras 3.5, que aquí valen lo mismo que si no estuvieran
 NEW_KEYS = {"input_axes", "output_axes", "renorm", "renorm_clipping", "renorm_momentum"}
 NEW_KEYS |= {"quantization_config"}
 PUBLISHED_MODEL = Path("models/MobileNetV3_card_classifier.h5")
@@ -411,10 +412,7 @@ def save_model(model, path, metadata):
 
 
 def drop_new_keys(config):
-    """Quita de un dict las claves que Keras 3.5 no conoce: el `.h5` se abre desde 3.5 en adelante.
-
-    Son opciones que Keras fue añadiendo y que aquí valen siempre lo mismo que si no estuvieran.
-    """
+    """El mismo dict sin las claves que Keras 3.5 no conoce: así el `.h5` se abre desde 3.5."""
     return {key: value for key, value in config.items() if key not in NEW_KEYS}
 
 
@@ -527,7 +525,7 @@ def environment():
     }
 
 
-# --- Entrenamiento y gráficos ----------------------------------------------------------------
+# --- Entrenamiento y gráfico -----------------------------------------------------------------
 
 
 def run_folder(checkpoints_dir, parameters):
