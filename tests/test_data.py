@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import PROJECT
 
 import card_utils as cu
 
@@ -157,7 +158,7 @@ def test_dataset_gives_float_0_255_and_one_hot():
 
 
 def test_augment_keeps_range_and_repeats_with_the_seed():
-    image = cu.read_image("image1_joker.jpg").astype(np.float32)
+    image = cu.read_image(PROJECT / "image1_joker.jpg").astype(np.float32)
     batch = np.repeat(image[None], 16, axis=0)
     one, two, other = (cu.augment(batch, [7, seed]).numpy() for seed in (1, 1, 2))
     assert one.shape == batch.shape and one.min() >= 0 and one.max() <= 255

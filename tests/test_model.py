@@ -62,7 +62,6 @@ def test_fresh_process_with_plain_keras_reloads_it(small, tmp_path):
 
 def test_offline_start_is_the_published_backbone(published, monkeypatch):
     monkeypatch.chdir(PROJECT)
-    monkeypatch.setenv("KERAS_HOME", "/nonexistent")
     monkeypatch.setattr(
         keras.applications, "MobileNetV3Small", refuse_download(keras.applications.MobileNetV3Small)
     )
