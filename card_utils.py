@@ -4,6 +4,7 @@ Convenios únicos del proyecto: una imagen es `uint8` (o `float32`) en 0..255 de
 [224, 224, 3], porque MobileNetV3 reescala por dentro, y las clases van en orden alfabético.
 """
 
+import csv
 import hashlib
 import json
 import math
@@ -184,6 +185,26 @@ def load_split(root, split, class_names):
     return images, labels, files
 
 
+def repair_labels(labels, files, class_names, faults="data_faults.csv"):
+    """Corrige las etiquetas de `train` que `data_faults.csv` da por equivocadas.
+
+    Args:
+        labels: int [n], la clase de la carpeta de cada fichero.
+        files: lista de n `Path`, acabados en `train/<clase>/<fichero>`.
+        class_names: clases, en orden.
+        faults: CSV con columnas kind, file (desde la raíz de los datos) y class (la verdadera).
+
+    Returns:
+        (labels, count): int [n] corregidas, y cuántas han cambiado.
+    """
+    with open(faults, encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["kind"] == "wrong_label"]
+    true = {row["file"]: class_names.index(row["class"]) for row in rows}
+    found = [true.get("/".join(file.parts[-3:])) for file in files]
+    fixed = [old if new is None else new for old, new in zip(labels, found, strict=True)]
+    return np.array(fixed, np.int32), int(np.sum(fixed != labels))
+
+
 def make_dataset(images, labels, class_count, batch_size=32, augment=None, shuffle=False, seed=0):
     """`tf.data` de (imágenes float32 [b, 224, 224, 3] en 0..255, clases one-hot [b, clases]).
 
@@ -211,51 +232,104 @@ def make_dataset(images, labels, class_count, batch_size=32, augment=None, shuff
         batch = tf.cast(tf.gather(images, index), tf.float32)
         return augment(batch, key) if augment else batch, tf.gather(one_hot, index)
 
-    return tf.data.Dataset.zip(order, seeds).map(load, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    options = tf.data.Options()
+    options.autotune.enabled = False  # con dos núcleos tarda más en afinar que en cargar
+    return tf.data.Dataset.zip(order, seeds).map(load, os.cpu_count()).prefetch(2).with_options(options)
 
 
-def augment(images, seed):
-    """Aumento: cada carta se gira, deforma, desplaza e ilumina como en otra foto.
-
-    Una sola transformación proyectiva por imagen (tres capas sueltas cuestan el triple): giro de
-    hasta 20 grados, media vuelta a la mitad (un naipe es simétrico), escala, cizalla,
-    desplazamiento y perspectiva sobre un fondo de color; después contraste, brillo y tono.
-    Nunca se refleja en espejo: un glifo reflejado no existe.
+def shrink(images, size):
+    """Las mismas imágenes a `size` px de lado, promediando áreas.
 
     Args:
-        images: float32 [b, 224, 224, 3] en 0..255.
-        seed: int [2]; la misma semilla da el mismo resultado.
+        images: uint8 [n, 224, 224, 3].
+        size: lado de destino en píxeles, 224 o menos.
 
     Returns:
-        float32 [b, 224, 224, 3] en 0..255.
+        uint8 [n, size, size, 3]; si ya miden eso, las mismas.
+    """
+    if images.shape[1] == size:
+        return images
+
+    def resize(image):
+        return Image.fromarray(image).resize((size, size), Image.Resampling.BOX)
+
+    with ThreadPoolExecutor() as pool:
+        return np.stack([np.asarray(image) for image in pool.map(resize, images)])
+
+
+def augment(images, seed, strength=1.0):
+    """Aumento: cada carta sale como en otra foto, con otra postura, luz, fondo y nitidez.
+
+    Una sola transformación proyectiva por imagen (tres capas sueltas cuestan el triple): cuartos
+    y medias vueltas (un naipe es simétrico), giro de 20 grados, escala, cizalla, desplazamiento y
+    perspectiva; una de cada tres, tomada de lejos y sin aplastar. Fondo de manchas, algo que tapa
+    a veces, desenfoque, saturación (hasta gris, o con los canales cambiados: hay barajas de rombos
+    azules), contraste, brillo y tono. Nunca en espejo: un glifo reflejado no existe.
+
+    Args:
+        images: float32 [b, n, n, 3] en 0..255.
+        seed: int [2]; la misma semilla da el mismo resultado.
+        strength: fuerza, 0..1; multiplica ángulos, cambios y proporciones.
+
+    Returns:
+        float32 [b, n, n, 3] en 0..255.
     """
     count, size = tf.shape(images)[0], images.shape[1]
-    u = tf.random.stateless_uniform([17, count], seed, -1.0, 1.0)
-    angle = u[0] * math.radians(20) + tf.where(u[1] > 0, math.pi, 0.0)
-    zoom = 0.05 + 0.15 * u[2]  # aleja algo más que acerca, para no cortar el índice
-    x_scale, y_scale = tf.exp(zoom + 0.08 * u[3]), tf.exp(zoom - 0.08 * u[3])
-    cos, sin, one = tf.cos(angle), tf.sin(angle), tf.ones(count)
+    chance = tf.random.stateless_uniform([31, count], seed, -1.0, 1.0)
+    u = strength * chance
+    one = tf.ones(count)
+
+    def some(row, share):  # 1.0 en esa proporción de las imágenes, 0.0 en las demás
+        return tf.cast(tf.abs(chance[row]) < share * strength, tf.float32)
 
     def matrix(*rows):  # tres filas de escalares o [b] -> [b, 3, 3]
         return tf.stack([tf.stack([one * value for value in row], -1) for row in rows], -2)
 
-    warp = matrix(
-        (x_scale * cos, 0.12 * u[4] * x_scale - y_scale * sin, 0.08 * size * u[5]),
-        (x_scale * sin, y_scale * cos, 0.08 * size * u[6]),
-        (0.15 / size * u[7], 0.15 / size * u[8], 1.0),
-    )
+    def each(values):  # [b] o [b, 3] -> para sumar o multiplicar a las imágenes
+        return tf.reshape(values, [count, 1, 1, -1])
+
+    far = some(0, 0.35)
+    angle = math.radians(20) * u[1] + math.pi * some(2, 0.5) + math.pi / 2 * some(3, 0.3)
+    zoom = 0.05 + 0.15 * u[4] + 0.9 * far * tf.abs(u[5])  # aleja más que acerca
+    aspect, narrow = (0.08 + 0.2 * far) * u[6], 0.17 * far  # 0.17 deshace el aplastado 5:7
+    x_scale, y_scale = tf.exp(zoom + aspect), tf.exp(zoom - aspect)
+    shift = size * (0.08 + 0.45 * far * (tf.exp(zoom) - 1))
     middle = (size - 1) / 2
-    to_middle = matrix((1, 0, -middle), (0, 1, -middle), (0, 0, 1))
-    back = matrix((1, 0, middle), (0, 1, middle), (0, 0, 1))
-    warp = tf.reshape(back @ warp @ to_middle, [-1, 9])
-    background = 127.5 + 127.5 * tf.transpose(u[9:12])[:, None, None]
-    # Restar el fondo y sumarlo después rellena los bordes con el color de cada imagen
-    images = keras.ops.image.affine_transform(images - background, warp[:, :8] / warp[:, 8:])
-    images += background
-    mean = tf.reduce_mean(images, [1, 2, 3], keepdims=True)
-    contrast = tf.exp(0.35 * u[12])[:, None, None, None]
-    light = 40 * u[13][:, None, None, None] + 20 * tf.transpose(u[14:17])[:, None, None]
-    return tf.clip_by_value((images - mean) * contrast + mean + light, 0.0, 255.0)
+    warp = (
+        matrix((1, 0, middle), (0, 1, middle), (0, 0, 1))
+        @ matrix((tf.exp(narrow), 0, shift * u[7]), (0, tf.exp(-narrow), shift * u[8]), (0, 0, 1))
+        @ matrix((tf.cos(angle), -tf.sin(angle), 0), (tf.sin(angle), tf.cos(angle), 0), (0, 0, 1))
+        @ matrix(
+            (x_scale, 0.12 * u[9] * x_scale, 0),
+            (0, y_scale, 0),
+            (0.15 / size * u[10], 0.15 / size * u[11], 1),
+        )
+        @ matrix((1, 0, -middle), (0, 1, -middle), (0, 0, 1))
+    )
+    warp = tf.reshape(warp, [-1, 9])
+    flat = each(127.5 + 127.5 * tf.transpose(chance[12:15]))
+    seen = keras.ops.image.affine_transform(images - flat, warp[:, :8] / warp[:, 8:])
+
+    # Fuera de la carta la resta da cero; ahí, y en un rectángulo que la tapa, va el fondo
+    line = tf.linspace(-1.0, 1.0, size)
+    down = tf.abs(line[:, None, None] - each(u[15])) < each(0.4 * u[16])
+    along = tf.abs(line[None, :, None] - each(u[17])) < each(0.4 * u[18])
+    hidden = tf.reduce_all(seen == 0.0, -1, keepdims=True) | (down & along)
+    stains = tf.random.stateless_uniform([count, 6, 6, 3], seed + 1, -80.0, 80.0)
+    stains = tf.image.resize(stains * each(u[19]), (size, size))
+    images = tf.where(hidden, stains, seen) + flat
+
+    kernel = tf.ones([3, 3, 3, 1]) / 9
+    soft = tf.nn.depthwise_conv2d(images, kernel, [1, 1, 1, 1], "SAME")
+    images += each(tf.maximum(1.3 * u[20], -0.3)) * (soft - images)  # desenfoca o afila
+    saturation = ((1 - some(21, 0.1)) * (1 + 0.5 * u[22]))[:, None, None]
+    channels = tf.where(some(23, 0.08)[:, None, None] > 0, tf.roll(tf.eye(3), 1, 0), tf.eye(3))
+    color = saturation * channels + (1 - saturation) / 3
+    color *= tf.exp(0.35 * u[24])[:, None, None]  # contraste
+    light = each(40 * u[25]) + each(20 * tf.transpose(u[26:29]))
+    light += 30 * (line[:, None, None] * each(u[29]) + line[None, :, None] * each(u[30]))
+    flattened = tf.reshape(images - 127.5, [count, -1, 3]) @ color
+    return tf.clip_by_value(tf.reshape(flattened, tf.shape(images)) + 127.5 + light, 0.0, 255.0)
 
 
 def read_image(source):
@@ -328,7 +402,7 @@ def build_model(class_count, weights="imagenet", dense_units=(128,), bn_momentum
 
     def mobilenet(weights):
         return keras.applications.MobileNetV3Small(
-            input_shape=IMAGE_SHAPE, include_top=False, weights=weights
+            input_shape=(None, None, 3), include_top=False, weights=weights
         )
 
     start = Path(weights).name if weights else "al azar"
@@ -352,6 +426,7 @@ def build_model(class_count, weights="imagenet", dense_units=(128,), bn_momentum
     for layer in base.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = bn_momentum
+            fuse(layer)
     x = keras.layers.GlobalAveragePooling2D()(base.output)
     for units in dense_units:
         x = keras.layers.Dense(units, activation="relu")(x)
@@ -380,6 +455,30 @@ def reloadable(base):
         return operation(*args, **kwargs)
 
     return keras.models.clone_model(base, clone_function=lambda layer: layer, call_function=call)
+
+
+def fuse(layer):
+    """Al entrenar, esta `BatchNormalization` usa la operación fusionada de TensorFlow.
+
+    Keras 3 la escribe con seis operaciones sueltas: fusionada, el paso de entrenamiento de
+    MobileNetV3 baja a tres cuartos. La capa sigue siendo la de Keras, y así se guarda.
+
+    Args:
+        layer: `keras.layers.BatchNormalization` de 4 dimensiones; se cambia en su sitio.
+    """
+    plain = layer.call
+
+    def call(inputs, training=None, mask=None):
+        if not (training and layer.trainable):
+            return plain(inputs, training=training, mask=mask)
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            inputs, layer.gamma, layer.beta, epsilon=layer.epsilon, is_training=True
+        )
+        for moving, batch in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
+            moving.assign(layer.momentum * moving + (1 - layer.momentum) * batch)
+        return outputs
+
+    layer.call = call
 
 
 def save_model(model, path, metadata):
