@@ -49,7 +49,9 @@ def noise(rng, photos):
 
 def flat(rng, photos):
     """Un solo color; la mitad de las veces, un gris."""
-    return Image.new("RGB", SIZE, (int(rng.integers(256)),) * 3 if rng.random() < 0.5 else colors(rng, 1)[0])
+    return Image.new(
+        "RGB", SIZE, (int(rng.integers(256)),) * 3 if rng.random() < 0.5 else colors(rng, 1)[0]
+    )
 
 
 def gradient(rng, photos):
