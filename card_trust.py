@@ -133,7 +133,8 @@ def reliability(confidence, correct, bins=15):
     Returns:
         (ece, table): 0..1, y [tramos usados, 3] con seguridad media, exactitud y número.
     """
-    index = np.minimum((np.asarray(confidence) * bins).astype(int), bins - 1)
+    confidence, correct = np.asarray(confidence), np.asarray(correct)
+    index = np.minimum((confidence * bins).astype(int), bins - 1)
     table = np.array(
         [
             (confidence[index == b].mean(), correct[index == b].mean(), (index == b).sum())

@@ -35,7 +35,7 @@ def main(data_dir="../shared/card-data", path=cu.PUBLISHED_MODEL):
             interpreter.allocate_tensors()
             runs[name], sizes[name] = runner(interpreter), file.stat().st_size
     answers, times = {name: [] for name in runs}, {name: [] for name in runs}
-    for name, run in runs.items():
+    for run in runs.values():
         for _ in range(5):  # calentar
             run(images[:1].astype(np.float32))
     for image in images:
