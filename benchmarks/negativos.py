@@ -2,6 +2,8 @@
 
 Las fotos vienen dentro de scikit-image, scikit-learn y Matplotlib; lo demás se dibuja. Una semilla
 par usa la mitad de las fotos y una impar la otra: lo que se elige con una no vio las de la otra.
+
+Además de requirements.txt necesita `pip install scikit-image scikit-learn`.
 """
 
 import io
@@ -19,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from demo_deck import background, photograph, star, texture  # noqa: E402
 
 SIZE = (224, 224)
-PHOTOS = (  # de scikit-image; los espejismos de texto y de tablero ya se dibujan aparte
+PHOTOS = (  # de scikit-image: solo lo que viene en el paquete, sin descargar nada
     "astronaut.png brick.png camera.png cell.png chelsea.png clock_motion.png coffee.png coins.png "
     "grass.png gravel.png horse.png hubble_deep_field.jpg ihc.png moon.png motorcycle_left.png "
     "page.png retina.jpg rocket.jpg text.png"
