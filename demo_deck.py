@@ -563,16 +563,41 @@ def background(rng, size):
     return first + (second - first) * (0.5 + 0.5 * mix)
 
 
-def warp(card, corners, size):
-    """Lleva las esquinas de la carta a `corners` ([4, 2], píxeles) de una imagen RGBA `size`."""
-    card = ImageOps.expand(card.resize(size, Image.Resampling.BICUBIC), 2, (0, 0, 0, 0))
-    source = points("0,0 1,0 1,1 0,1") * size + 2  # el reborde transparente suaviza el canto
+def warp(card, corners, size, detail=None):
+    """Lleva las esquinas de la carta a `corners` ([4, 2], píxeles) de una imagen RGBA `size`.
+
+    Antes la reduce a `detail` (ancho, alto), por omisión `size`, para que no haga dientes.
+    """
+    detail = detail or size
+    card = ImageOps.expand(card.resize(detail, Image.Resampling.BICUBIC), 2, (0, 0, 0, 0))
+    source = points("0,0 1,0 1,1 0,1") * detail + 2  # el reborde transparente suaviza el canto
     rows = []
     for (x, y), (u, v) in zip(corners, source, strict=True):
         rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
     # Ocho incógnitas: la homografía de la foto a la carta, que es la que pide `transform`.
     homography = np.linalg.solve(np.array(rows), source.ravel())
     return card.transform(size, Image.Transform.PERSPECTIVE, homography, Image.Resampling.BILINEAR)
+
+
+def cast_shadow(seen, rng):
+    """Sombra [alto, ancho, 1] en 0..1 que echa sobre la mesa lo opaco de la imagen RGBA `seen`."""
+    alpha, far = seen.getchannel("A"), tuple(rng.integers(-5, 6, 2).tolist())
+    shade = np.asarray(alpha.filter(ImageFilter.BoxBlur(rng.uniform(4, 12))), "float32") / 255
+    return np.roll(shade, far, (0, 1))[..., None] * np.float32(rng.uniform(0.1, 0.6))
+
+
+def expose(table, rng):
+    """La foto RGB de la escena RGB `table`: desenfoque, luz desigual, tono y ruido."""
+    if rng.random() < 0.4:  # desenfoque
+        table = table.filter(ImageFilter.GaussianBlur(rng.uniform(0.4, 0.9)))
+    y, x = (np.linspace(-1, 1, n, dtype="float32") for n in table.size[::-1])
+    across, along, vignette = rng.normal(0, 0.07), rng.normal(0, 0.07), rng.uniform(0, 0.06)
+    light = across * x - vignette * x**2 + (along * y - vignette * y**2)[:, None]
+    cast = (1 + rng.normal(0, 0.03, 3)) * rng.uniform(0.85, 1.05)
+    light = (rng.uniform(0.85, 1.1) + light.astype("float32"))[..., None] * cast.astype("float32")
+    photo = np.asarray(table) * light + np.float32(rng.uniform(-6, 24))
+    photo += rng.standard_normal(photo.shape, "float32") * np.float32(rng.uniform(0, 6))
+    return Image.fromarray(photo.clip(0, 255).astype("uint8"))
 
 
 def photograph(card, rng, size=(224, 224), upright=False):
@@ -604,23 +629,11 @@ def photograph(card, rng, size=(224, 224), upright=False):
     corners += rng.uniform(-1, 1, 2) * max(margin, 0)
     seen = warp(card, (corners + 1) * size / 2, size)
 
-    alpha, far = seen.getchannel("A"), tuple(rng.integers(-5, 6, 2).tolist())
-    shade = np.asarray(alpha.filter(ImageFilter.BoxBlur(rng.uniform(4, 12))), "float32") / 255
-    shade = np.roll(shade, far, (0, 1))[..., None] * np.float32(rng.uniform(0.1, 0.6))
-    table = background(rng, size) * (1 - shade)
+    shadow = cast_shadow(seen, rng)
+    table = background(rng, size) * (1 - shadow)
     table = Image.fromarray(table.clip(0, 255).astype("uint8"))
-    table.paste(seen, (0, 0), alpha)
-    if rng.random() < 0.4:  # desenfoque
-        table = table.filter(ImageFilter.GaussianBlur(rng.uniform(0.4, 0.9)))
-
-    y, x = (np.linspace(-1, 1, n, dtype="float32") for n in size[::-1])
-    across, along, vignette = rng.normal(0, 0.07), rng.normal(0, 0.07), rng.uniform(0, 0.06)
-    light = across * x - vignette * x**2 + (along * y - vignette * y**2)[:, None]
-    cast = (1 + rng.normal(0, 0.03, 3)) * rng.uniform(0.85, 1.05)
-    light = (rng.uniform(0.85, 1.1) + light.astype("float32"))[..., None] * cast.astype("float32")
-    photo = np.asarray(table) * light + np.float32(rng.uniform(-6, 24))
-    photo += rng.standard_normal(photo.shape, "float32") * np.float32(rng.uniform(0, 6))
-    return Image.fromarray(photo.clip(0, 255).astype("uint8"))
+    table.paste(seen, (0, 0), seen)
+    return expose(table, rng)
 
 
 def draw_splits(root, counts, seed):
