@@ -264,7 +264,7 @@ def open_photo(source, max_side=None):
     Args:
         source: ruta o fichero binario abierto (JPG, PNG y lo demás que abra Pillow).
         max_side: píxeles del lado mayor, si hay que reducirla; por omisión no se reduce, salvo
-            el JPG grande, que se decodifica a no menos de 1024 px de lado.
+            el JPG grande, que puede decodificarse a una fracción de no menos de 1024 px de lado.
 
     Returns:
         uint8 [alto, ancho, 3] en 0..255.
@@ -276,7 +276,8 @@ def open_photo(source, max_side=None):
     name = source if isinstance(source, (str, os.PathLike)) else "la imagen"
     try:
         with Image.open(source) as image:
-            image.draft("RGB", (1024, 1024))  # un JPG de 12 Mpx se decodifica ya reducido
+            side = max(max_side or 0, 1024)
+            image.draft("RGB", (side, side))  # un JPG de 12 Mpx se decodifica ya reducido
             image = ImageOps.exif_transpose(image)
             if min(image.size) < MIN_SIDE:
                 raise ValueError(f"mide {image.width}x{image.height} px; mínimo {MIN_SIDE} de lado")
