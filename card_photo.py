@@ -8,11 +8,12 @@ import cv2
 import numpy as np
 
 WORK_SIDE = 640  # px del lado mayor con que se busca
-MIN_AREA = 0.008  # de la foto
+MIN_AREA = 0.015  # de la foto
+MIN_SIDE = 48  # px de la foto en el lado corto: menos no se lee, y así un palo no es una carta
 MAX_CARDS = 6
 ASPECT = 2.5 / 3.5  # ancho entre alto de un naipe de póquer; el de bridge, 2.25 / 3.5
 FOCAL = 1.1  # del lado mayor: entre el gran angular de un móvil (0.75) y su teleobjetivo
-SUPPORT = 0.55  # parte del perímetro que ha de verse como canto
+SUPPORT = 0.7  # parte del perímetro que ha de verse como canto
 LINES = 22  # rectas largas que se combinan de cuatro en cuatro
 
 
@@ -33,13 +34,13 @@ def find_cards(photo):
     small = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     if min(small.shape[:2]) < 16:
         return []
-    lab = cv2.medianBlur(cv2.cvtColor(small, cv2.COLOR_RGB2LAB), 5)
+    lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB)
     size = np.array(lab.shape[1::-1], np.float32)
-    quads = np.concatenate([contour_quads(lab), line_quads(small)])
+    quads = np.concatenate([contour_quads(cv2.medianBlur(lab, 5)), line_quads(lab[..., 0])])
     quads, aspect = plausible(quads, size)
     if not len(quads):
         return []
-    field = gradient(small)
+    field = gradient(lab)
     rough = support(quads, field, 8)
     keep = np.argsort(-rough)[:150]
     quads, aspect, seen = quads[keep], aspect[keep], support(quads[keep], field, 32)
@@ -47,9 +48,12 @@ def find_cards(photo):
     quality *= (area(quads) / size.prod()) ** 0.08  # a igual canto, la carta y no su marco
     found = []
     for i in np.argsort(-quality):
-        if seen[i] > SUPPORT and not any(same_card(quads[i], quads[j]) for j in found):
+        short = np.linalg.norm(quads[i, 1] - quads[i, 0]) / scale
+        if seen[i] < SUPPORT or short < MIN_SIDE or len(found) == MAX_CARDS:
+            continue
+        if not any(same_card(quads[i], quads[j]) for j in found) and printed(lab, quads[i]):
             found.append(i)
-    return [order(quads[i]) / scale for i in found[:MAX_CARDS]]
+    return [order(refine(quads[i], field)) / scale for i in found]
 
 
 def contour_quads(lab):
@@ -60,7 +64,8 @@ def contour_quads(lab):
             masks.append(cv2.dilate(cv2.Canny(channel, low, high), np.ones((3, 3), np.uint8)))
         masks.append(cv2.threshold(channel, 0, 255, cv2.THRESH_OTSU)[1])
     frame = np.concatenate([lab[0], lab[-1], lab[:, 0], lab[:, -1]])
-    away = np.linalg.norm(lab - np.median(frame, axis=0), axis=2).clip(0, 255).astype(np.uint8)
+    away = cv2.split(cv2.absdiff(lab, np.full_like(lab, np.median(frame, axis=0))))
+    away = cv2.max(cv2.max(away[0], away[1]), away[2])
     masks.append(cv2.threshold(away, 0, 255, cv2.THRESH_OTSU)[1])  # lo que no es la mesa
     masks.append(cv2.adaptiveThreshold(lab[..., 0], 255, 0, 0, 51, -4))
     quads = []
@@ -72,13 +77,12 @@ def contour_quads(lab):
     return np.array(quads, np.float32).reshape(-1, 4, 2)
 
 
-def line_quads(small):
-    """Cuadriláteros [n, 4, 2] que forman las rectas más largas de una foto [alto, ancho, 3].
+def line_quads(light):
+    """Cuadriláteros [n, 4, 2] que forman las rectas más largas de una luminosidad [alto, ancho].
 
     Encuentran la carta cuyo contorno cortan un dedo, el borde o la falta de contraste.
     """
-    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-    segments = cv2.createLineSegmentDetector().detect(grey)[0]
+    segments = cv2.createLineSegmentDetector().detect(np.ascontiguousarray(light))[0]
     if segments is None:
         return np.empty((0, 4, 2), np.float32)
     segments = segments.reshape(-1, 4)
@@ -156,12 +160,15 @@ def area(quads, signed=False):
     return twice / 2 if signed else np.abs(twice) / 2
 
 
-def gradient(small):
-    """Gradiente float32 [alto, ancho, 2] del canal Lab que más cambia en cada píxel."""
-    lab = cv2.GaussianBlur(cv2.cvtColor(small, cv2.COLOR_RGB2LAB), (5, 5), 0)
-    both = np.stack([cv2.Sobel(lab, cv2.CV_32F, 1, 0), cv2.Sobel(lab, cv2.CV_32F, 0, 1)], 3)
-    best = (both**2).sum(3).argmax(2)
-    return np.take_along_axis(both, best[..., None, None], 2)[:, :, 0]
+def gradient(lab):
+    """Gradiente (dx, dy), float32 [alto, ancho], del canal Lab que más cambia en cada píxel."""
+    dx = cv2.Sobel(cv2.GaussianBlur(lab, (5, 5), 0), cv2.CV_32F, 1, 0)
+    dy = cv2.Sobel(cv2.GaussianBlur(lab, (5, 5), 0), cv2.CV_32F, 0, 1)
+    (x, *dx), (y, *dy) = cv2.split(dx), cv2.split(dy)
+    for u, v in zip(dx, dy, strict=True):
+        more = u * u + v * v > x * x + y * y
+        x, y = np.where(more, u, x), np.where(more, v, y)
+    return x, y
 
 
 def support(quads, field, count):
@@ -173,22 +180,43 @@ def support(quads, field, count):
         count: puntos que se miran por lado.
     """
     sides = np.roll(quads, -1, 1) - quads
-    normal = np.stack([-sides[..., 1], sides[..., 0]], 2)
-    normal /= np.linalg.norm(normal, axis=2, keepdims=True) + 1e-6
-    at = np.linspace(0.06, 0.94, count)  # sin las esquinas, que son redondas
-    points = quads[:, :, None] + at[:, None] * sides[:, :, None]
+    unit = sides / (np.linalg.norm(sides, axis=2, keepdims=True) + 1e-6)
+    unit_x, unit_y = -unit[..., 1, None, None], unit[..., 0, None, None]  # normal al lado
+    at = np.linspace(0.06, 0.94, count)[:, None]  # sin las esquinas, que son redondas
     reach = np.arange(-2, 3)
-    points = points[:, :, :, None] + reach[:, None] * normal[:, :, None, None]
-    x, y = np.rint(points).astype(int).transpose(4, 0, 1, 2, 3)
-    high, wide = field.shape[:2]
+    x = quads[..., 0, None, None] + at * sides[..., 0, None, None] + reach * unit_x
+    y = quads[..., 1, None, None] + at * sides[..., 1, None, None] + reach * unit_y
+    x, y = np.rint(x).astype(int), np.rint(y).astype(int)
+    high, wide = field[0].shape
     inside = (x > 1) & (x < wide - 2) & (y > 1) & (y < high - 2)
-    here = field[y.clip(0, high - 1), x.clip(0, wide - 1)]
-    across = (here * normal[:, :, None, None]).sum(4)
-    across *= inside & (np.abs(across) > 0.85 * np.linalg.norm(here, axis=4))
+    here = y.clip(0, high - 1) * wide + x.clip(0, wide - 1)
+    dx, dy = (part.ravel()[here] for part in field)
+    across = dx * unit_x + dy * unit_y
+    across *= inside & (across**2 > 0.7 * (dx**2 + dy**2))
     strong = np.clip(np.abs(across) / 30, 0, 1) * np.sign(across)
     votes = np.stack([strong.max(3).mean(2), (-strong).max(3).mean(2)], 2).max(2)
     votes += 0.5 * (1 - inside.any(3).mean(2))  # lo que queda fuera de la foto no se sabe
     return votes.mean(1) * 0.6 + 0.4 * np.sort(votes, 1)[:, 1]  # un lado malo se perdona
+
+
+def refine(quad, field):
+    """Ajusta los lados de un cuadrilátero [4, 2] al cambio más fuerte a menos de 4 px de ellos."""
+    lines = []
+    high, wide = field[0].shape
+    for start, end in zip(quad, np.roll(quad, -1, 0), strict=True):
+        unit = (end - start) / np.linalg.norm(end - start)
+        normal = np.array([-unit[1], unit[0]])
+        at = np.linspace(0.1, 0.9, 40)[:, None, None]
+        points = start + at * (end - start) + np.arange(-4, 5)[:, None] * normal
+        x, y = np.rint(points).astype(int).transpose(2, 0, 1)
+        x, y = x.clip(0, wide - 1), y.clip(0, high - 1)
+        across = np.abs(field[0][y, x] * normal[0] + field[1][y, x] * normal[1])
+        edge = points[np.arange(40), across.argmax(1)].astype(np.float32)
+        u, v, x, y = cv2.fitLine(edge, cv2.DIST_HUBER, 0, 0.01, 0.01).ravel()
+        lines.append((v, -u, u * y - v * x))
+    corners = np.cross(np.roll(lines, 1, 0), lines)
+    corners = corners[:, :2] / corners[:, 2:]
+    return corners if np.abs(corners - quad).max() < 8 else quad
 
 
 def same_card(one, other):
@@ -196,6 +224,23 @@ def same_card(one, other):
     shared = cv2.intersectConvexConvex(one, other)[0]
     small, large = sorted(area(np.stack([one, other])))
     return shared > 0.2 * large and shared > 0.5 * small
+
+
+def printed(lab, quad):
+    """Si dentro de un cuadrilátero [4, 2] hay papel liso junto al canto y tinta en medio.
+
+    Los límites dejan pasar casi todas las cartas compuestas de ajuste y descartan los palos, las
+    baldosas y los trastos lisos.
+    """
+    card = straighten(lab, quad, (48, 64)).astype(np.int16)
+    inner = card[10:-10, 8:-8].reshape(-1, 3)
+    band = np.concatenate([card[2:6, 6:-6], card[-6:-2, 6:-6]]).reshape(-1, 3)
+    sides = np.concatenate([card[6:-6, 2:5], card[6:-6, -5:-2]]).reshape(-1, 3)
+    band = np.concatenate([band, sides])
+    paper = np.median(band, axis=0)
+    clean = (np.abs(band - paper).max(1) < 25).mean()
+    ink = (np.abs(inner - paper).max(1) > 25).mean()
+    return clean > 0.25 and 0.02 < ink < 0.85
 
 
 def order(quad):
