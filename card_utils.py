@@ -258,17 +258,16 @@ def augment(images, seed):
     return tf.clip_by_value((images - mean) * contrast + mean + light, 0.0, 255.0)
 
 
-def read_image(source):
-    """Lee una imagen cualquiera y la deja como la espera la red.
-
-    Única definición del preproceso: orientación EXIF, RGB (transparencia sobre blanco, grises,
-    paleta y CMYK convertidos) y tamaño 224x224, estirada como las del conjunto de datos.
+def open_photo(source, max_side=None):
+    """Lee una imagen cualquiera sin deformarla: EXIF, transparencia sobre blanco y RGB.
 
     Args:
         source: ruta o fichero binario abierto (JPG, PNG y lo demás que abra Pillow).
+        max_side: píxeles del lado mayor, si hay que reducirla; por omisión no se reduce, salvo
+            el JPG grande, que puede decodificarse a una fracción de no menos de 1024 px de lado.
 
     Returns:
-        uint8 [224, 224, 3] en 0..255.
+        uint8 [alto, ancho, 3] en 0..255.
 
     Raises:
         FileNotFoundError: no existe la ruta.
@@ -277,7 +276,8 @@ def read_image(source):
     name = source if isinstance(source, (str, os.PathLike)) else "la imagen"
     try:
         with Image.open(source) as image:
-            image.draft("RGB", (1024, 1024))  # un JPG de 12 Mpx se decodifica ya reducido
+            side = max(max_side or 0, 1024)
+            image.draft("RGB", (side, side))  # un JPG de 12 Mpx se decodifica ya reducido
             image = ImageOps.exif_transpose(image)
             if min(image.size) < MIN_SIDE:
                 raise ValueError(f"mide {image.width}x{image.height} px; mínimo {MIN_SIDE} de lado")
@@ -288,7 +288,9 @@ def read_image(source):
             if image.has_transparency_data:
                 image = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-            image = image.convert("RGB").resize(IMAGE_SHAPE[:2], Image.Resampling.BILINEAR)
+            image = image.convert("RGB")
+            if max_side and max(image.size) > max_side:
+                image.thumbnail((max_side, max_side))
             return np.asarray(image)
     except FileNotFoundError:
         raise FileNotFoundError(f"No existe el fichero {name}.") from None
@@ -301,6 +303,25 @@ def read_image(source):
     except Exception as error:  # Pillow lanza OSError, SyntaxError, struct.error, zlib.error...
         reason = f"está dañada o cortada ({error})"
     raise ValueError(f"No se puede leer {name}: {reason}.")
+
+
+def read_image(source):
+    """Lee una imagen cualquiera y la deja como la espera la red.
+
+    Única definición del preproceso: lo que hace `open_photo` y tamaño 224x224, estirada como las
+    del conjunto de datos.
+
+    Args:
+        source: ruta o fichero binario abierto (JPG, PNG y lo demás que abra Pillow).
+
+    Returns:
+        uint8 [224, 224, 3] en 0..255.
+
+    Raises:
+        FileNotFoundError, ValueError: los de `open_photo`.
+    """
+    image = Image.fromarray(open_photo(source))
+    return np.asarray(image.resize(IMAGE_SHAPE[:2], Image.Resampling.BILINEAR))
 
 
 # --- Modelo ----------------------------------------------------------------------------------
