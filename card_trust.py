@@ -5,7 +5,6 @@ va en el JSON del modelo, clave "trust", y lo escribe `python benchmarks/confian
 """
 
 import json
-import os
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -131,38 +130,32 @@ def reliability(confidence, correct, bins=15):
         bins: número de tramos.
 
     Returns:
-        (ece, table): 0..1, y [tramos usados, 3] con seguridad media, exactitud y número.
+        dict con "ece", 0..1, la distancia media entre seguridad y exactitud, y "bins", por cada
+        tramo usado [seguridad media, exactitud, número de imágenes].
     """
     confidence, correct = np.asarray(confidence), np.asarray(correct)
     index = np.minimum((confidence * bins).astype(int), bins - 1)
-    table = np.array(
-        [
-            (confidence[index == b].mean(), correct[index == b].mean(), (index == b).sum())
-            for b in np.unique(index)
-        ]
-    )
-    return float(np.abs(table[:, 0] - table[:, 1]) @ table[:, 2] / len(index)), table
+    used = [index == b for b in np.unique(index)]
+    table = np.array([(confidence[i].mean(), correct[i].mean(), i.sum()) for i in used])
+    ece = np.abs(table[:, 0] - table[:, 1]) @ table[:, 2] / len(index)
+    return {"ece": float(ece), "bins": table.tolist()}
 
 
-def expected_calibration_error(confidence, correct, bins=15):
-    """ECE, 0..1: distancia media entre la seguridad y la exactitud; véase `reliability`."""
-    return reliability(confidence, correct, bins)[0]
-
-
-def plot_reliability(confidence, correct):
+def plot_reliability(**measured):
     """Diagrama de fiabilidad: exactitud de cada tramo de seguridad, y la diagonal ideal.
 
     Args:
-        confidence: [n], 0..1.
-        correct: bool [n].
+        **measured: rótulo = lo que da `reliability`.
     """
-    ece, table = reliability(confidence, correct)
-    _, axes = plt.subplots(figsize=(4, 4), layout="tight")
+    _, axes = plt.subplots(figsize=(5, 4), layout="tight")
     axes.plot((0, 100), (0, 100), "--", color="tab:gray", label="ideal")
-    axes.plot(100 * table[:, 0], 100 * table[:, 1], "-", color="tab:blue", label="medido")
-    axes.scatter(100 * table[:, 0], 100 * table[:, 1], 10 + table[:, 2], color="tab:blue")
+    for name, result in measured.items():
+        confidence, accuracy, count = np.transpose(result["bins"])
+        label = f"{name}: ECE {100 * result['ece']:.1f} %"
+        (line,) = axes.plot(100 * confidence, 100 * accuracy, label=label)
+        axes.scatter(100 * confidence, 100 * accuracy, 10 + count, color=line.get_color())
     axes.set(xlabel="seguridad media del tramo (%)", ylabel="exactitud del tramo (%)")
-    axes.set(title=f"ECE {100 * ece:.1f} % (área: número de imágenes)")
+    axes.set(title="Fiabilidad (área del punto: imágenes)")
     axes.legend()
     plt.show()
 
@@ -256,26 +249,27 @@ def get_trust(metadata):
 def read_cards(source, model, metadata, find=True):
     """Lee las cartas de una foto.
 
-    Se juzgan en un solo lote la foto entera y cada carta encontrada. Con una carta vale la más
-    segura de las dos; con varias, todas las no rechazadas; si no queda ninguna, la foto entera.
+    Se juzgan en un solo lote la foto entera y cada carta encontrada. Si dos o más encontradas
+    parecen cartas, valen todas ellas; si no, la más segura de todo lo juzgado.
 
     Args:
-        source: ruta o fichero binario abierto.
+        source: ruta, fichero binario abierto o foto uint8 [alto, ancho, 3].
         model, metadata: lo que da `card_utils.load_model`, con "trust".
         find: buscar las cartas con `card_photo`; si no, solo la foto entera.
 
     Returns:
-        Lista de `Reading`, al menos uno.
+        Lista de `Reading`, al menos uno, el más seguro primero.
 
     Raises:
         FileNotFoundError: no existe la ruta.
         ValueError: no es una imagen legible, o falta "trust".
     """
-    trust, images, boxes = get_trust(metadata), [cu.read_image(source)], [None]
+    trust = get_trust(metadata)
+    photo = source if isinstance(source, np.ndarray) else cu.open_photo(source)
+    images, boxes = [cu.squash(photo)], [None]
     if find:
         import card_photo  # solo quien busca cartas lo necesita
 
-        photo = cu.open_photo(source)
         for corners in card_photo.find_cards(photo):
             boxes.append(np.asarray(corners))
             images.append(card_photo.straighten(photo, corners))
@@ -284,9 +278,9 @@ def read_cards(source, model, metadata, find=True):
         replace(reading, box=box, image=image)
         for reading, box, image in zip(judged, boxes, images, strict=True)
     ]
-    if len(readings) <= 2:  # la foto sola, o la foto y una carta
-        return [min(readings, key=lambda r: (r.refused, -r.confidence))]
-    return [reading for reading in readings[1:] if not reading.refused] or readings[:1]
+    surest = sorted(readings, key=lambda r: (r.refused, -r.confidence))
+    several = [r for r in surest if r.box is not None and not r.refused]
+    return several if len(several) > 1 else surest[:1]
 
 
 def read_folder(folder, model, metadata, csv_path):
@@ -325,19 +319,8 @@ def read_folder(folder, model, metadata, csv_path):
             row["set"] = "; ".join(r.set)
     progress.close()
     table = pd.DataFrame(rows, columns="file card confidence set refused error".split())
-    write_atomic(csv_path, table.to_csv(index=False).encode())
+    cu.write_atomic(csv_path, table.to_csv(index=False).encode())
     return table
-
-
-def write_atomic(path, content):
-    """Escribe bytes con un nombre provisional y renombra: nunca queda un fichero a medias."""
-    path = Path(path)
-    draft = path.with_name(f".{path.name}.tmp")
-    try:
-        draft.write_bytes(content)
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 # --- Explicar y llevar al móvil --------------------------------------------------------------
@@ -390,7 +373,7 @@ def export_tflite(model, path, class_names, quantize=False):
         "preprocess": "RGB, estirada a 224x224 (bilineal), sin dividir: la red reescala dentro",
         "output": "probabilidades en el orden de class_names, sin calibrar",
     }
-    write_atomic(path, converter.convert())
+    cu.write_atomic(path, converter.convert())
     text = json.dumps(labels, indent=1, ensure_ascii=False) + "\n"
-    write_atomic(path.with_suffix(".json"), text.encode())
+    cu.write_atomic(path.with_suffix(".json"), text.encode())
     return path

@@ -320,8 +320,13 @@ def read_image(source):
     Raises:
         FileNotFoundError, ValueError: los de `open_photo`.
     """
-    image = Image.fromarray(open_photo(source))
-    return np.asarray(image.resize(IMAGE_SHAPE[:2], Image.Resampling.BILINEAR))
+    return squash(open_photo(source))
+
+
+def squash(photo):
+    """Estira una foto uint8 [alto, ancho, 3] a la entrada de la red, [224, 224, 3]."""
+    image = Image.fromarray(photo).resize(IMAGE_SHAPE[:2], Image.Resampling.BILINEAR)
+    return np.asarray(image)
 
 
 # --- Modelo ----------------------------------------------------------------------------------
@@ -430,6 +435,32 @@ def save_model(model, path, metadata):
         raise OSError(f"No se pudo guardar {path} ({error}). El anterior sigue intacto.") from error
     os.replace(new_h5, path)
     os.replace(new_json, path.with_suffix(".json"))
+
+
+def add_measures(path, **measures):
+    """Añade medidas al JSON de un modelo ya guardado, clave "measures", con su máquina y fecha.
+
+    Args:
+        path: fichero `.h5` del modelo.
+        **measures: nombre de la orden que mide = dict que admita JSON.
+    """
+    path = Path(path).with_suffix(".json")
+    metadata = json.loads(path.read_text("utf-8"))
+    for name, values in measures.items():
+        values = {**values, "environment": environment(), "date": time.strftime("%Y-%m-%d")}
+        metadata.setdefault("measures", {})[name] = values
+    write_atomic(path, json.dumps(metadata, indent=1, ensure_ascii=False).encode() + b"\n")
+
+
+def write_atomic(path, content):
+    """Escribe bytes con un nombre provisional y renombra: nunca queda un fichero a medias."""
+    path = Path(path)
+    draft = path.with_name(f".{path.name}.tmp")
+    try:
+        draft.write_bytes(content)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def drop_new_keys(config):

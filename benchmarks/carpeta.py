@@ -46,10 +46,8 @@ def main(count=2000):
                 "imágenes_por_segundo": round(size / seconds, 1),
                 "memoria_máxima_MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
             }
-    result["environment"] = cu.environment()
-    text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
-    ct.write_atomic(HERE / "carpeta.json", text.encode())
-    print(text)
+    cu.add_measures(cu.PUBLISHED_MODEL, carpeta=result)
+    print(json.dumps(result, indent=1, ensure_ascii=False))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 python benchmarks/confianza.py [DATA_DIR] [MODELO]
 
 Las medidas de rechazo se comparan con valid y los negativos de la semilla de elegir; las cifras
-son de test y de los negativos de la semilla de informar, con fotos que la otra no usa.
+son de test y de los negativos de la semilla de informar, con fotos que la otra no usa. Todo va
+al JSON del modelo, en "trust" y en "measures".
 """
 
 import json
@@ -69,7 +70,7 @@ def main(data_dir="../shared/card-data", path=cu.PUBLISHED_MODEL):
     trust = ct.trust_from_logits(valid, labels)
     metadata["trust"] = trust  # lo demás, también el sha256, queda como estaba
     text = json.dumps(metadata, indent=1, ensure_ascii=False) + "\n"
-    ct.write_atomic(Path(path).with_suffix(".json"), text.encode())
+    cu.write_atomic(Path(path).with_suffix(".json"), text.encode())
 
     correct = valid.argmax(1) == labels
     cards = candidates(valid, valid_features, head)
@@ -96,11 +97,10 @@ def main(data_dir="../shared/card-data", path=cu.PUBLISHED_MODEL):
             drawn.append(photograph(draw_card(name, rng.choice(list(STYLES)), rng, 256), rng))
     drawn = ct.energy(ct.predict_logits(model, np.stack([np.asarray(x) for x in drawn]))[0])
     result = {
-        "trust": trust,
         "elegido_con_valid": {"rechazo": tuning, "conjuntos": sets},
         "test": {
-            "ece_sin_calibrar": ct.expected_calibration_error(raw, correct),
-            "ece": ct.expected_calibration_error([r.confidence for r in readings], correct),
+            "fiabilidad_sin_calibrar": ct.reliability(raw, correct),
+            "fiabilidad": ct.reliability([r.confidence for r in readings], correct),
             "cobertura": float(
                 np.mean([names[k] in r.set for k, r in zip(labels, readings, strict=True)])
             ),
@@ -119,12 +119,9 @@ def main(data_dir="../shared/card-data", path=cu.PUBLISHED_MODEL):
         "baraja_dibujada_rechazada": cu.score(
             int((drawn < trust["refusal_threshold"]).sum()), len(drawn)
         ),
-        "sha256": metadata["sha256"],
-        "environment": cu.environment(),
     }
-    text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
-    ct.write_atomic(HERE / "confianza.json", text.encode())
-    print(text)
+    cu.add_measures(path, confianza=result)
+    print(json.dumps(result, indent=1, ensure_ascii=False))
 
 
 if __name__ == "__main__":

@@ -1,20 +1,27 @@
-"""Mide `card_photo` en escenas compuestas. Uso: `python -m benchmarks.fotos [primera] [cuántas]`.
+"""Mide `card_photo` en escenas compuestas, de una carta y de dos a cuatro.
 
-Escribe `benchmarks/fotos.json` con las semillas de informe (0..199); se ajusta con las de 1000 en
+python benchmarks/fotos.py [primera semilla] [cuántas]
+
+Las semillas 0..199 son las de informe, y van al JSON del modelo; se ajusta con las de 1000 en
 adelante, que no lo tocan.
 """
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
 
-import cv2
-import numpy as np
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import card_utils as cu
-from card_photo import area, find_cards, straighten
-from demo_deck import make_scene
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+
+import card_trust as ct  # noqa: E402
+import card_utils as cu  # noqa: E402
+from card_photo import area, find_cards  # noqa: E402
+from demo_deck import make_scene  # noqa: E402
 
 
 def overlap(one, other):
@@ -40,12 +47,9 @@ def measure(seeds, many):
         count["found"] += sum(found)
         count["extra"] += len(cards) - sum(found)
         if not many:
-            whole = np.asarray(scene.resize(cu.IMAGE_SHAPE[:2]))
-            views = [whole, *(straighten(photo, corners) for corners in cards)]
-            p = cu.predict(model, np.stack(views))
-            answer = metadata["class_names"].index(truth[0][0])
-            count["whole"] += int(p[0].argmax() == answer)
-            count["best"] += int(p[p.max(1).argmax()].argmax() == answer)
+            for name, find in (("whole", False), ("best", True)):
+                reading = ct.read_cards(photo, model, metadata, find)[0]
+                count[name] += int(reading.card == truth[0][0])
     return {**count, "scenes": len(seeds), "ms": round(float(np.median(milliseconds)), 1)}
 
 
@@ -55,4 +59,4 @@ if __name__ == "__main__":
     figures = {k: measure(range(first, first + total), i) for i, k in enumerate(("one", "many"))}
     print(json.dumps(figures, indent=1))
     if (first, total) == (0, 200):
-        Path(__file__).with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n")
+        cu.add_measures(cu.PUBLISHED_MODEL, fotos=figures)

@@ -22,7 +22,7 @@ import card_utils as cu  # noqa: E402
 
 
 def main(data_dir="../shared/card-data", path=cu.PUBLISHED_MODEL):
-    """Mide los tres, imagen a imagen y por turnos, y guarda tflite.json."""
+    """Mide los tres, imagen a imagen y por turnos, y lo apunta en el JSON del modelo."""
     tf.config.threading.set_intra_op_parallelism_threads(2)
     model, metadata = cu.load_model(path)
     images, labels, _ = cu.load_split(data_dir, "test", metadata["class_names"])
@@ -56,10 +56,8 @@ def main(data_dir="../shared/card-data", path=cu.PUBLISHED_MODEL):
         }
         for name in runs
     }
-    result |= {"hilos": 2, "sha256": metadata["sha256"], "environment": cu.environment()}
-    text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
-    ct.write_atomic(HERE / "tflite.json", text.encode())
-    print(text)
+    cu.add_measures(path, tflite={**result, "hilos": 2})
+    print(json.dumps(result, indent=1, ensure_ascii=False))
 
 
 def runner(interpreter):
