@@ -4,7 +4,10 @@ Todo parte de los logits de la red ya entrenada; aquí no se entrena nada. Lo aj
 va en el JSON del modelo, clave "trust", y lo escribe `python benchmarks/confianza.py`.
 """
 
+import base64
+import io
 import json
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -236,6 +239,11 @@ def judge(logits, features, trust, class_names):
     return readings
 
 
+def judge_images(model, images, metadata):
+    """`judge` de unas imágenes uint8 [n, 224, 224, 3] ya del tamaño de la red."""
+    return judge(*predict_logits(model, images), get_trust(metadata), metadata["class_names"])
+
+
 # --- Leer una foto o una carpeta -------------------------------------------------------------
 
 
@@ -264,7 +272,6 @@ def read_cards(source, model, metadata, find=True):
         FileNotFoundError: no existe la ruta.
         ValueError: no es una imagen legible, o falta "trust".
     """
-    trust = get_trust(metadata)
     photo = source if isinstance(source, np.ndarray) else cu.open_photo(source)
     images, boxes = [cu.squash(photo)], [None]
     if find:
@@ -273,14 +280,84 @@ def read_cards(source, model, metadata, find=True):
         for corners in card_photo.find_cards(photo):
             boxes.append(np.asarray(corners))
             images.append(card_photo.straighten(photo, corners))
-    judged = judge(*predict_logits(model, np.stack(images)), trust, metadata["class_names"])
+    judged = judge_images(model, np.stack(images), metadata)
     readings = [
         replace(reading, box=box, image=image)
         for reading, box, image in zip(judged, boxes, images, strict=True)
     ]
-    surest = sorted(readings, key=lambda r: (r.refused, -r.confidence))
+    whole = float(np.prod(photo.shape[:2]))
+
+    def worth(r):  # a igual seguridad, la carta y no un palo suelto: elegido en valid
+        share = 1.0 if r.box is None else min(1.0, polygon_area(r.box) / whole)
+        return not r.refused, r.confidence * share**0.1
+
+    surest = sorted(readings, key=worth, reverse=True)
     several = [r for r in surest if r.box is not None and not r.refused]
     return several if len(several) > 1 else surest[:1]
+
+
+def plot_readings(photo, readings):
+    """Dibuja la foto con el contorno, la carta y la seguridad de cada lectura.
+
+    Args:
+        photo: uint8 [alto, ancho, 3].
+        readings: lo que da `read_cards`.
+    """
+    _, ax = plt.subplots(figsize=(6, 4.5), layout="tight")
+    ax.imshow(photo)
+    ax.axis("off")
+    titles = []
+    for r in readings:
+        text = " o ".join(cu.card_name(name) for name in r.set[:3])
+        text = f"{text} ({100 * r.confidence:.0f} %)"
+        if r.refused:
+            text = f"No parece una carta; lo más cercano: {text}"
+        if r.box is None:
+            titles.append(text)
+        else:
+            ax.add_patch(plt.Polygon(r.box, fill=False, edgecolor="tab:red", linewidth=2))
+            box = {"facecolor": "white", "alpha": 0.85, "edgecolor": "tab:red"}
+            ax.text(*r.box.mean(0), text, ha="center", va="center", fontsize=8, bbox=box)
+    ax.set_title("; ".join(titles) or f"Cartas encontradas: {len(readings)}")
+    plt.show()
+
+
+def take_photo(path):
+    """En Colab, enseña la cámara y un botón; al pulsarlo guarda la foto en `path`.
+
+    Raises:
+        ValueError: no hay cámara o no se le dio permiso.
+    """
+    from google.colab.output import eval_js  # solo existe en Colab
+
+    script = """(async () => {
+      const video = document.createElement('video'), button = document.createElement('button');
+      button.textContent = 'Hacer la foto';
+      video.srcObject = await navigator.mediaDevices.getUserMedia(
+        {video: {facingMode: 'environment'}});
+      document.body.append(video, button);
+      await video.play();
+      google.colab.output.setIframeHeight(document.documentElement.scrollHeight, true);
+      await new Promise(resolve => button.onclick = resolve);
+      const canvas = document.createElement('canvas');
+      [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
+      canvas.getContext('2d').drawImage(video, 0, 0);
+      video.srcObject.getTracks().forEach(track => track.stop());
+      video.remove(); button.remove();
+      return canvas.toDataURL('image/jpeg', 0.9);
+    })()"""
+    try:
+        content = eval_js(script)
+    except Exception as error:  # Colab lanza MessageError con lo que dijo el navegador
+        raise ValueError(f"No se pudo usar la cámara ({error}). Sube la foto.") from error
+    cu.write_atomic(path, base64.b64decode(content.split(",")[1]))
+    return path
+
+
+def polygon_area(corners):
+    """Área de un polígono [n, 2], por la fórmula del agrimensor."""
+    x, y = np.transpose(corners)
+    return abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2
 
 
 def read_folder(folder, model, metadata, csv_path):
@@ -297,7 +374,8 @@ def read_folder(folder, model, metadata, csv_path):
     Raises:
         ValueError: la carpeta no tiene imágenes, o falta "trust".
     """
-    trust, files, rows = get_trust(metadata), cu.image_files(folder), []
+    get_trust(metadata)  # antes de leer nada
+    files, rows = cu.image_files(folder), []
     if not files:
         raise ValueError(f"No hay imágenes en {folder} ({', '.join(sorted(cu.EXTENSIONS))}).")
     progress = tqdm(total=len(files), unit=" imágenes", desc="Leyendo")
@@ -313,7 +391,7 @@ def read_folder(folder, model, metadata, csv_path):
                 rows[-1]["error"] = str(error)
         if not images:
             continue
-        judged = judge(*predict_logits(model, np.stack(images)), trust, metadata["class_names"])
+        judged = judge_images(model, np.stack(images), metadata)
         for row, r in zip(good, judged, strict=True):
             row |= {"card": r.card, "confidence": round(r.confidence, 4), "refused": r.refused}
             row["set"] = "; ".join(r.set)
@@ -367,13 +445,16 @@ def export_tflite(model, path, class_names, quantize=False):
     if quantize:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     labels = {
         "class_names": list(class_names),
         "input": {"shape": [1, *cu.IMAGE_SHAPE], "dtype": "float32", "range": [0, 255]},
         "preprocess": "RGB, estirada a 224x224 (bilineal), sin dividir: la red reescala dentro",
         "output": "probabilidades en el orden de class_names, sin calibrar",
     }
-    cu.write_atomic(path, converter.convert())
+    with redirect_stdout(io.StringIO()):  # Keras cuenta ahí cada variable que exporta
+        content = converter.convert()
+    cu.write_atomic(path, content)
     text = json.dumps(labels, indent=1, ensure_ascii=False) + "\n"
     cu.write_atomic(path.with_suffix(".json"), text.encode())
     return path

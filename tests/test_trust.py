@@ -92,7 +92,8 @@ def test_noise_is_refused_and_cards_are_not(published, deck):
 
 def read_with(monkeypatch, trusted, whole, found):
     """`read_cards` con un buscador de mentira que da las imágenes `found`."""
-    corners = [np.full((4, 2), i) for i in range(len(found))]
+    square = np.array([[0, 0], [99, 0], [99, 99], [0, 99]])
+    corners = [square + i for i in range(len(found))]
     finder = types.SimpleNamespace(
         find_cards=lambda photo: corners, straighten=lambda photo, box: found[int(box[0, 0])]
     )
