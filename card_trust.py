@@ -82,11 +82,14 @@ def predict_logits(model, images):
         )
     if len(images) > 2 * BATCH:
         return inner_model(model).predict(images, batch_size=BATCH, verbose=0)
-    # Para pocas imágenes, preparar `predict` cuesta más que la red
-    parts = [
-        inner_model(model).predict_on_batch(images[i : i + BATCH])
-        for i in range(0, len(images), BATCH)
-    ]
+    # Para pocas imágenes, preparar `predict` cuesta más que la red; con solo tres tamaños de lote
+    # (1, 8 y 32) se compila tres veces como mucho
+    parts = []
+    for i in range(0, len(images), BATCH):
+        batch = images[i : i + BATCH]
+        size = next(size for size in (1, 8, BATCH) if size >= len(batch))
+        padded = np.concatenate([batch, np.zeros((size - len(batch), *cu.IMAGE_SHAPE), np.uint8)])
+        parts.append([part[: len(batch)] for part in inner_model(model).predict_on_batch(padded)])
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
@@ -303,7 +306,7 @@ def plot_readings(photo, readings):
         photo: uint8 [alto, ancho, 3].
         readings: lo que da `read_cards`.
     """
-    _, ax = plt.subplots(figsize=(6, 4.5), layout="tight")
+    _, ax = plt.subplots(figsize=(5, 3.75), layout="tight")
     ax.imshow(photo)
     ax.axis("off")
     titles = []
