@@ -332,17 +332,16 @@ def augment(images, seed, strength=1.0):
     return tf.clip_by_value(tf.reshape(flattened, tf.shape(images)) + 127.5 + light, 0.0, 255.0)
 
 
-def read_image(source):
-    """Lee una imagen cualquiera y la deja como la espera la red.
-
-    Única definición del preproceso: orientación EXIF, RGB (transparencia sobre blanco, grises,
-    paleta y CMYK convertidos) y tamaño 224x224, estirada como las del conjunto de datos.
+def open_photo(source, max_side=None):
+    """Lee una imagen cualquiera sin deformarla: EXIF, transparencia sobre blanco y RGB.
 
     Args:
         source: ruta o fichero binario abierto (JPG, PNG y lo demás que abra Pillow).
+        max_side: píxeles del lado mayor, si hay que reducirla; por omisión no se reduce, salvo
+            el JPG grande, que puede decodificarse a una fracción de no menos de 1024 px de lado.
 
     Returns:
-        uint8 [224, 224, 3] en 0..255.
+        uint8 [alto, ancho, 3] en 0..255.
 
     Raises:
         FileNotFoundError: no existe la ruta.
@@ -351,7 +350,8 @@ def read_image(source):
     name = source if isinstance(source, (str, os.PathLike)) else "la imagen"
     try:
         with Image.open(source) as image:
-            image.draft("RGB", (1024, 1024))  # un JPG de 12 Mpx se decodifica ya reducido
+            side = max(max_side or 0, 1024)
+            image.draft("RGB", (side, side))  # un JPG de 12 Mpx se decodifica ya reducido
             image = ImageOps.exif_transpose(image)
             if min(image.size) < MIN_SIDE:
                 raise ValueError(f"mide {image.width}x{image.height} px; mínimo {MIN_SIDE} de lado")
@@ -362,7 +362,9 @@ def read_image(source):
             if image.has_transparency_data:
                 image = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-            image = image.convert("RGB").resize(IMAGE_SHAPE[:2], Image.Resampling.BILINEAR)
+            image = image.convert("RGB")
+            if max_side and max(image.size) > max_side:
+                image.thumbnail((max_side, max_side))
             return np.asarray(image)
     except FileNotFoundError:
         raise FileNotFoundError(f"No existe el fichero {name}.") from None
@@ -375,6 +377,30 @@ def read_image(source):
     except Exception as error:  # Pillow lanza OSError, SyntaxError, struct.error, zlib.error...
         reason = f"está dañada o cortada ({error})"
     raise ValueError(f"No se puede leer {name}: {reason}.")
+
+
+def read_image(source):
+    """Lee una imagen cualquiera y la deja como la espera la red.
+
+    Única definición del preproceso: lo que hace `open_photo` y tamaño 224x224, estirada como las
+    del conjunto de datos.
+
+    Args:
+        source: ruta o fichero binario abierto (JPG, PNG y lo demás que abra Pillow).
+
+    Returns:
+        uint8 [224, 224, 3] en 0..255.
+
+    Raises:
+        FileNotFoundError, ValueError: los de `open_photo`.
+    """
+    return squash(open_photo(source))
+
+
+def squash(photo):
+    """Estira una foto uint8 [alto, ancho, 3] a la entrada de la red, [224, 224, 3]."""
+    image = Image.fromarray(photo).resize(IMAGE_SHAPE[:2], Image.Resampling.BILINEAR)
+    return np.asarray(image)
 
 
 # --- Modelo ----------------------------------------------------------------------------------
@@ -508,6 +534,32 @@ def save_model(model, path, metadata):
         raise OSError(f"No se pudo guardar {path} ({error}). El anterior sigue intacto.") from error
     os.replace(new_h5, path)
     os.replace(new_json, path.with_suffix(".json"))
+
+
+def add_measures(path, **measures):
+    """Añade medidas al JSON de un modelo ya guardado, clave "measures", con su máquina y fecha.
+
+    Args:
+        path: fichero `.h5` del modelo.
+        **measures: nombre de la orden que mide = dict que admita JSON.
+    """
+    path = Path(path).with_suffix(".json")
+    metadata = json.loads(path.read_text("utf-8"))
+    for name, values in measures.items():
+        values = {**values, "environment": environment(), "date": time.strftime("%Y-%m-%d")}
+        metadata.setdefault("measures", {})[name] = values
+    write_atomic(path, json.dumps(metadata, indent=1, ensure_ascii=False).encode() + b"\n")
+
+
+def write_atomic(path, content):
+    """Escribe bytes con un nombre provisional y renombra: nunca queda un fichero a medias."""
+    path = Path(path)
+    draft = path.with_name(f".{path.name}.tmp")
+    try:
+        draft.write_bytes(content)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def drop_new_keys(config):

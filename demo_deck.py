@@ -563,16 +563,41 @@ def background(rng, size):
     return first + (second - first) * (0.5 + 0.5 * mix)
 
 
-def warp(card, corners, size):
-    """Lleva las esquinas de la carta a `corners` ([4, 2], píxeles) de una imagen RGBA `size`."""
-    card = ImageOps.expand(card.resize(size, Image.Resampling.BICUBIC), 2, (0, 0, 0, 0))
-    source = points("0,0 1,0 1,1 0,1") * size + 2  # el reborde transparente suaviza el canto
+def warp(card, corners, size, detail=None):
+    """Lleva las esquinas de la carta a `corners` ([4, 2], píxeles) de una imagen RGBA `size`.
+
+    Antes la reduce a `detail` (ancho, alto), por omisión `size`, para que no haga dientes.
+    """
+    detail = detail or size
+    card = ImageOps.expand(card.resize(detail, Image.Resampling.BICUBIC), 2, (0, 0, 0, 0))
+    source = points("0,0 1,0 1,1 0,1") * detail + 2  # el reborde transparente suaviza el canto
     rows = []
     for (x, y), (u, v) in zip(corners, source, strict=True):
         rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
     # Ocho incógnitas: la homografía de la foto a la carta, que es la que pide `transform`.
     homography = np.linalg.solve(np.array(rows), source.ravel())
     return card.transform(size, Image.Transform.PERSPECTIVE, homography, Image.Resampling.BILINEAR)
+
+
+def cast_shadow(seen, rng):
+    """Sombra [alto, ancho, 1] en 0..1 que echa sobre la mesa lo opaco de la imagen RGBA `seen`."""
+    alpha, far = seen.getchannel("A"), tuple(rng.integers(-5, 6, 2).tolist())
+    shade = np.asarray(alpha.filter(ImageFilter.BoxBlur(rng.uniform(4, 12))), "float32") / 255
+    return np.roll(shade, far, (0, 1))[..., None] * np.float32(rng.uniform(0.1, 0.6))
+
+
+def expose(table, rng):
+    """La foto RGB de la escena RGB `table`: desenfoque, luz desigual, tono y ruido."""
+    if rng.random() < 0.4:  # desenfoque
+        table = table.filter(ImageFilter.GaussianBlur(rng.uniform(0.4, 0.9)))
+    y, x = (np.linspace(-1, 1, n, dtype="float32") for n in table.size[::-1])
+    across, along, vignette = rng.normal(0, 0.07), rng.normal(0, 0.07), rng.uniform(0, 0.06)
+    light = across * x - vignette * x**2 + (along * y - vignette * y**2)[:, None]
+    cast = (1 + rng.normal(0, 0.03, 3)) * rng.uniform(0.85, 1.05)
+    light = (rng.uniform(0.85, 1.1) + light.astype("float32"))[..., None] * cast.astype("float32")
+    photo = np.asarray(table) * light + np.float32(rng.uniform(-6, 24))
+    photo += rng.standard_normal(photo.shape, "float32") * np.float32(rng.uniform(0, 6))
+    return Image.fromarray(photo.clip(0, 255).astype("uint8"))
 
 
 def photograph(card, rng, size=(224, 224), upright=False):
@@ -604,23 +629,143 @@ def photograph(card, rng, size=(224, 224), upright=False):
     corners += rng.uniform(-1, 1, 2) * max(margin, 0)
     seen = warp(card, (corners + 1) * size / 2, size)
 
-    alpha, far = seen.getchannel("A"), tuple(rng.integers(-5, 6, 2).tolist())
-    shade = np.asarray(alpha.filter(ImageFilter.BoxBlur(rng.uniform(4, 12))), "float32") / 255
-    shade = np.roll(shade, far, (0, 1))[..., None] * np.float32(rng.uniform(0.1, 0.6))
-    table = background(rng, size) * (1 - shade)
+    shadow = cast_shadow(seen, rng)
+    table = background(rng, size) * (1 - shadow)
     table = Image.fromarray(table.clip(0, 255).astype("uint8"))
-    table.paste(seen, (0, 0), alpha)
-    if rng.random() < 0.4:  # desenfoque
-        table = table.filter(ImageFilter.GaussianBlur(rng.uniform(0.4, 0.9)))
+    table.paste(seen, (0, 0), seen)
+    return expose(table, rng)
 
-    y, x = (np.linspace(-1, 1, n, dtype="float32") for n in size[::-1])
-    across, along, vignette = rng.normal(0, 0.07), rng.normal(0, 0.07), rng.uniform(0, 0.06)
-    light = across * x - vignette * x**2 + (along * y - vignette * y**2)[:, None]
-    cast = (1 + rng.normal(0, 0.03, 3)) * rng.uniform(0.85, 1.05)
-    light = (rng.uniform(0.85, 1.1) + light.astype("float32"))[..., None] * cast.astype("float32")
-    photo = np.asarray(table) * light + np.float32(rng.uniform(-6, 24))
-    photo += rng.standard_normal(photo.shape, "float32") * np.float32(rng.uniform(0, 6))
-    return Image.fromarray(photo.clip(0, 255).astype("uint8"))
+
+def tabletop(rng, size):
+    """Mesa [alto, ancho, 3] en 0..255 con más dibujo que `background`: texto, baldosas, trastos."""
+    kind = rng.choice(5, p=(0.3, 0.2, 0.15, 0.15, 0.2))
+    table = background(rng, size)
+    if kind == 1:  # casi blanca o casi negra, con poco grano
+        tone = rng.uniform(205, 250) if rng.random() < 0.6 else rng.uniform(15, 60)
+        grain = texture(rng, size[1] // 3, size[0] // 3, size) * rng.uniform(0, 8)
+        table = tone + grain + rng.normal(0, 5, 3).astype("float32")
+    table = Image.fromarray(table.clip(0, 255).astype("uint8"))
+    draw, big = ImageDraw.Draw(table), max(size)
+    if kind == 2:  # tablas, baldosas o cuadros
+        step = int(rng.uniform(0.06, 0.3) * big)
+        color = tuple(int(c * rng.choice((0.6, 0.8, 1.2))) for c in table.getpixel((0, 0)))
+        wide, both = int(rng.choice((2, 4, step // 2))), rng.random() < 0.7
+        for at in range(int(rng.integers(step)), big, step):
+            draw.line((at, 0, at, big), color, wide)
+            if both:
+                draw.line((0, at, big, at), color, wide)
+    if kind == 3:  # una hoja impresa
+        table = Image.new("RGB", size, tuple(rng.integers(200, 256, 3).tolist()))
+        pen, height, ink = Pen(table), rng.uniform(0.012, 0.03) * big, rng.integers(0, 120, 3)
+        for y in np.arange(-size[1] / 2, size[1] / 2, 1.7 * height):
+            words = "".join(rng.choice(list("aeio urnst lmdkvA "), 60))
+            at = (rng.uniform(-0.1, 0) * big, y)
+            pen.text(words, "DejaVuSans-Bold", *at, height, tuple(ink.tolist()))
+    for _ in range(rng.integers(2, 9) if kind == 4 else 0):  # trastos
+        here, length = rng.uniform(0, 1, 2) * size, rng.uniform(0.05, 0.4) * big
+        turn = np.exp(1j * rng.uniform(0, 2 * np.pi))
+        box = points("-1,-1 1,-1 1,1 -1,1") @ ((1, 1j * rng.uniform(0.05, 1))) * turn * length / 2
+        outline = np.stack([box.real, box.imag], 1) + here
+        color = tuple(rng.integers(0, 256, 3).tolist())
+        if rng.random() < 0.6:
+            draw.polygon([tuple(p) for p in outline], color)
+        else:
+            draw.ellipse((*outline.min(0), *outline.max(0)), color)
+    if kind in (2, 3) and rng.random() < 0.5:
+        turned = table.rotate(rng.uniform(-20, 20), Image.Resampling.BILINEAR)
+        w, h = (round(0.18 * side) for side in size)  # la esquina vacía del giro queda fuera
+        table = turned.crop((w, h, size[0] - w, size[1] - h)).resize(size)
+    return np.asarray(table, "float32")
+
+
+def place_card(rng, length, center, size):
+    """Esquinas [4, 2], en píxeles, de una carta vista por una cámara que no está encima.
+
+    Modelo estenopeico: la carta gira en su plano, se inclina hasta 50 grados y se proyecta con
+    una distancia focal de 0.8 a 1.6 veces el lado mayor de la foto `size`.
+
+    Args:
+        rng: `numpy.random.Generator`.
+        length: lado largo en píxeles si estuviera de frente.
+        center: [2], dónde cae su centro.
+        size: (ancho, alto) de la foto.
+    """
+    turn, toward = rng.uniform(0, 2 * np.pi, 2)
+    tilt = np.radians(rng.choice((5, 30, 50), p=(0.4, 0.4, 0.2))) * rng.random()
+    flat = points("-1,-1 1,-1 1,1 -1,1") * (WIDTH / HEIGHT / 2, 0.5) * length
+    cos, sin = np.cos(turn), np.sin(turn)
+    flat = flat @ [[cos, sin], [-sin, cos]]
+    axis = np.array((np.cos(toward), np.sin(toward)))
+    along = flat @ axis
+    focal = rng.uniform(0.8, 1.6) * max(size)
+    ray = (np.asarray(center) - np.asarray(size) / 2) / focal  # hacia el centro de la carta
+    seen = flat + np.outer(along * (np.cos(tilt) - 1), axis) + ray * focal
+    depth = 1 + along * np.sin(tilt) / focal
+    return seen / depth[:, None] + np.asarray(size) / 2
+
+
+def draw_finger(photo, corners, rng):
+    """Tapa con un dedo dibujado un poco del canto de la carta de la imagen RGB `photo`."""
+    side, at = rng.integers(4), rng.uniform(0.1, 0.9)
+    edge = corners[side] * (1 - at) + corners[(side + 1) % 4] * at
+    inward = corners.mean(0) - edge
+    wide = np.linalg.norm(corners[0] - corners[2]) * rng.uniform(0.09, 0.16)
+    tip = edge + inward * rng.uniform(0, 0.25)
+    lean = np.array(((1, -1), (1, 1))) @ inward * rng.uniform(-0.3, 0.3)
+    base = tip - (inward + lean) / np.linalg.norm(inward) * max(photo.size)
+    tone = np.array(((236, 188, 160), (198, 140, 108), (120, 80, 58))[rng.integers(3)])
+    mask = Image.new("L", photo.size)
+    draw = ImageDraw.Draw(mask)
+    draw.line((*tip, *base), 255, round(wide))
+    draw.ellipse((*(tip - wide / 2), *(tip + wide / 2)), 255)
+    mask = mask.filter(ImageFilter.GaussianBlur(1))
+    light = 1 + 0.15 * texture(rng, 4, 4, photo.size)
+    skin = Image.fromarray((tone * light).clip(0, 255).astype("uint8"))
+    photo.paste(skin, (0, 0), mask)
+
+
+def make_scene(rng, cards=1, size=(1024, 768)):
+    """Compone una foto de móvil: cartas separadas, a cualquier giro, sobre una mesa con cosas.
+
+    Args:
+        rng: `numpy.random.Generator` de la escena.
+        cards: cuántas cartas; con varias, son más pequeñas.
+        size: (ancho, alto) de la foto en píxeles.
+
+    Returns:
+        (image, truth): imagen RGB y una lista con la clase y las esquinas float [4, 2], en
+        píxeles y desde la de arriba a la izquierda de la carta, de cada una. Alguna puede
+        asomar fuera de la foto o quedar tapada en parte por un dedo.
+    """
+    table = tabletop(rng, size)
+    style, short, truth = rng.choice(list(STYLES)), min(size), []
+    length = rng.uniform(0.3, 1) * short if cards == 1 else rng.uniform(0.3, 0.5) * short
+    spill = 0.1 if rng.random() < 0.15 else -0.02  # parte de la carta que puede salirse
+    discs = np.empty((0, 3))  # centro y radio de las ya puestas
+    while len(truth) < cards:
+        corners = place_card(rng, length, rng.uniform(0, 1, 2) * size, size)
+        center, room = corners.mean(0), spill * length
+        radius = np.linalg.norm(corners - center, axis=1).max()
+        inside = corners.min() >= -room and (corners.max(0) <= np.array(size) + room).all()
+        if inside and (np.linalg.norm(discs[:, :2] - center, axis=1) > discs[:, 2] + radius).all():
+            truth.append((str(rng.choice(CLASS_NAMES)), corners))
+            discs = np.vstack([discs, (*center, radius)])
+        else:
+            length *= 0.99  # si no caben, más pequeñas
+    for class_name, corners in truth:
+        card = draw_card(class_name, style, rng)
+        detail = (round(length * WIDTH / HEIGHT), round(length))
+        seen = warp(card, corners, size, detail)
+        table = table * (1 - cast_shadow(seen, rng))
+        table = Image.fromarray(table.clip(0, 255).astype("uint8"))
+        table.paste(seen, (0, 0), seen)
+        table = np.asarray(table, "float32")
+    table = Image.fromarray(table.astype("uint8"))
+    for _ in range(rng.choice(4, p=(0.75, 0.15, 0.07, 0.03))):
+        draw_finger(table, truth[0][1], rng)
+    if rng.random() < 0.3:
+        table = table.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 2)))
+    return expose(table, rng), truth
 
 
 def draw_splits(root, counts, seed):

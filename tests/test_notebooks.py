@@ -33,7 +33,7 @@ def stdout(notebook):
 def workspace(tmp_path_factory):
     """Copia limpia del proyecto, como recién clonada."""
     folder = tmp_path_factory.mktemp("proyecto")
-    for name in (TRAINING, DEPLOYMENT, "card_utils.py", "demo_deck.py", "data_faults.csv"):
+    for name in (TRAINING, DEPLOYMENT, *PROJECT.glob("*.py"), "data_faults.csv"):
         shutil.copy(PROJECT / name, folder)
     shutil.copy(PROJECT / "image1_joker.jpg", folder)
     (folder / "models").mkdir()

@@ -1,0 +1,268 @@
+"""Buscar las cartas de una foto y enderezarlas hasta el cuadrado que espera la red.
+
+Las imágenes de entrenamiento son cartas recortadas; en una foto de móvil la carta es pequeña, está
+girada y en perspectiva. Aquí se proponen contornos, sin red: cuál es una carta, lo dice ella.
+"""
+
+import cv2
+import numpy as np
+
+WORK_SIDE = 640  # px del lado mayor con que se busca
+MIN_AREA = 0.015  # de la foto
+MIN_SIDE = 48  # px de la foto en el lado corto: menos no se lee, y así un palo no es una carta
+MAX_CARDS = 6
+ASPECT = 2.5 / 3.5  # ancho entre alto de un naipe de póquer; el de bridge, 2.25 / 3.5
+FOCAL = 1.1  # del lado mayor: entre el gran angular de un móvil (0.75) y su teleobjetivo
+SUPPORT = 0.7  # parte del perímetro que ha de verse como canto
+LINES = 22  # rectas largas que se combinan de cuatro en cuatro
+
+
+def find_cards(photo):
+    """Contornos de cartas de una foto, del más al menos probable.
+
+    Propone cuadriláteros (los contornos de varias binarizaciones y las rectas largas, de cuatro
+    en cuatro), los puntúa por el canto que se ve y las proporciones, y quita los repetidos.
+
+    Args:
+        photo: uint8 [alto, ancho, 3], RGB, de cualquier tamaño.
+
+    Returns:
+        Lista de hasta `MAX_CARDS` arreglos float32 [4, 2] de esquinas en píxeles, en el sentido
+        de las agujas del reloj; el lado 0-1 es corto y, de los dos, el de arriba.
+    """
+    scale = min(1, WORK_SIDE / max(photo.shape[:2]))
+    small = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    if min(small.shape[:2]) < 16:
+        return []
+    lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB)
+    size = np.array(lab.shape[1::-1], np.float32)
+    quads = np.concatenate([contour_quads(cv2.medianBlur(lab, 5)), line_quads(lab[..., 0])])
+    quads, aspect = plausible(quads, size)
+    if not len(quads):
+        return []
+    field = gradient(lab)
+    rough = support(quads, field, 8)
+    keep = np.argsort(-rough)[:150]
+    quads, aspect, seen = quads[keep], aspect[keep], support(quads[keep], field, 32)
+    quality = seen * np.exp(-((np.log(aspect / ASPECT) / 0.5) ** 2))
+    quality *= (area(quads) / size.prod()) ** 0.08  # a igual canto, la carta y no su marco
+    found = []
+    for i in np.argsort(-quality):
+        short = np.linalg.norm(quads[i, 1] - quads[i, 0]) / scale
+        if seen[i] < SUPPORT or short < MIN_SIDE or len(found) == MAX_CARDS:
+            continue
+        if not any(same_card(quads[i], quads[j]) for j in found) and printed(lab, quads[i]):
+            found.append(i)
+    return [order(refine(quads[i], field)) / scale for i in found]
+
+
+def contour_quads(lab):
+    """Cuadriláteros [n, 4, 2] que envuelven los contornos de una foto Lab [alto, ancho, 3]."""
+    masks = []
+    for channel in cv2.split(lab):
+        for low, high in ((15, 45), (60, 150)):
+            masks.append(cv2.dilate(cv2.Canny(channel, low, high), np.ones((3, 3), np.uint8)))
+        masks.append(cv2.threshold(channel, 0, 255, cv2.THRESH_OTSU)[1])
+    frame = np.concatenate([lab[0], lab[-1], lab[:, 0], lab[:, -1]])
+    away = cv2.split(cv2.absdiff(lab, np.full_like(lab, np.median(frame, axis=0))))
+    away = cv2.max(cv2.max(away[0], away[1]), away[2])
+    masks.append(cv2.threshold(away, 0, 255, cv2.THRESH_OTSU)[1])  # lo que no es la mesa
+    masks.append(cv2.adaptiveThreshold(lab[..., 0], 255, 0, 0, 51, -4))
+    quads = []
+    for mask in masks:
+        for contour in cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)[0]:
+            hull = cv2.convexHull(contour)
+            if len(hull) > 3 and cv2.contourArea(hull) > MIN_AREA * mask.size:
+                quads.append(cv2.approxPolyN(hull, 4, ensure_convex=True)[0])
+    return np.array(quads, np.float32).reshape(-1, 4, 2)
+
+
+def line_quads(light):
+    """Cuadriláteros [n, 4, 2] que forman las rectas más largas de una luminosidad [alto, ancho].
+
+    Encuentran la carta cuyo contorno cortan un dedo, el borde o la falta de contraste.
+    """
+    segments = cv2.createLineSegmentDetector().detect(np.ascontiguousarray(light))[0]
+    if segments is None:
+        return np.empty((0, 4, 2), np.float32)
+    segments = segments.reshape(-1, 4)
+    lengths = np.hypot(*(segments[:, 2:] - segments[:, :2]).T)
+    lines, total = np.empty((0, 3)), np.empty(0)  # (a, b, c): ax + by + c = 0 con a2 + b2 = 1
+    for i in np.argsort(-lengths)[:150]:
+        x, y, u, v = segments[i]
+        ends = np.array([[x, u], [y, v], [1, 1]])
+        near = np.flatnonzero((np.abs(lines @ ends) < 2.5).all(1))
+        if len(near):
+            total[near[0]] += lengths[i]
+        elif lengths[i] > 12:
+            line = np.array([v - y, x - u, u * y - x * v]) / lengths[i]
+            lines, total = np.vstack([lines, line]), np.append(total, lengths[i])
+    lines = lines[np.argsort(-total)[:LINES]]
+    first, second = np.triu_indices(len(lines), 1)
+    cos = np.abs((lines[first, :2] * lines[second, :2]).sum(1))
+    facing = np.flatnonzero(cos > 0.8)
+    one, other = np.triu_indices(len(facing), 1)
+    a, c = first[facing[one]], second[facing[one]]
+    b, d = first[facing[other]], second[facing[other]]
+    crossed = np.abs((lines[a, :2] * lines[b, :2]).sum(1)) < 0.7
+    a, b, c, d = (lines[k[crossed]] for k in (a, b, c, d))
+    corners = np.stack([np.cross(*pair) for pair in ((a, b), (b, c), (c, d), (d, a))], 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        corners = corners[..., :2] / corners[..., 2:]
+    return corners[np.isfinite(corners).all((1, 2))].astype(np.float32)
+
+
+def plausible(quads, size):
+    """Los cuadriláteros convexos que, en perspectiva, pueden ser una carta, y su proporción.
+
+    La proporción sale de la homografía con una focal supuesta: Zhang y He, «Whiteboard scanning
+    and image enhancement», 2007, ecuaciones 11 a 20.
+
+    Args:
+        quads: [n, 4, 2] en píxeles.
+        size: [2], (ancho, alto) de la foto.
+
+    Returns:
+        (quads, aspect): [m, 4, 2] en el sentido del reloj, con el lado 0-1 corto, y [m] en 0..1.
+    """
+    turned = area(quads, signed=True) < 0
+    quads = np.where(turned[:, None, None], quads[:, ::-1], quads)
+    sides = np.roll(quads, -1, 1) - quads
+    lengths = np.linalg.norm(sides, axis=2)
+    sin = cross2(sides, np.roll(sides, -1, 1)) / (lengths * np.roll(lengths, -1, 1) + 1e-6)
+    middle, spill = quads.mean(1), 0.15 * size
+    good = (sin > 0.5).all(1) & (area(quads) > MIN_AREA * size.prod())
+    good &= (lengths.min(1) > 0.25 * lengths.max(1)) & (area(quads) < 1.02 * size.prod())
+    good &= ((quads > -spill) & (quads < size + spill)).all((1, 2)) & (middle > 0).all(1)
+    quads = quads[good]
+    rays = np.concatenate(
+        [(quads - size / 2) / (FOCAL * size.max()), np.ones((len(quads), 4, 1))], 2
+    )
+    m1, m2, m4, m3 = rays.transpose(1, 0, 2)
+    k2 = (np.cross(m1, m4) * m3).sum(1) / (np.cross(m2, m4) * m3).sum(1)
+    k3 = (np.cross(m1, m4) * m2).sum(1) / (np.cross(m3, m4) * m2).sum(1)
+    wide = np.linalg.norm(k2[:, None] * m2 - m1, axis=1)
+    high = np.linalg.norm(k3[:, None] * m3 - m1, axis=1)
+    aspect = wide / high
+    quads = np.where((aspect > 1)[:, None, None], np.roll(quads, 1, 1), quads)
+    aspect = np.minimum(aspect, 1 / aspect)
+    return quads[aspect > 0.45], aspect[aspect > 0.45]
+
+
+def cross2(a, b):
+    """Producto vectorial de vectores del plano [..., 2]."""
+    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+
+
+def area(quads, signed=False):
+    """Área [n] de cuadriláteros [n, 4, 2]; con signo, positiva en el sentido del reloj."""
+    twice = cross2(quads[:, 2] - quads[:, 0], quads[:, 3] - quads[:, 1])
+    return twice / 2 if signed else np.abs(twice) / 2
+
+
+def gradient(lab):
+    """Gradiente (dx, dy), float32 [alto, ancho], del canal Lab que más cambia en cada píxel."""
+    dx = cv2.Sobel(cv2.GaussianBlur(lab, (5, 5), 0), cv2.CV_32F, 1, 0)
+    dy = cv2.Sobel(cv2.GaussianBlur(lab, (5, 5), 0), cv2.CV_32F, 0, 1)
+    (x, *dx), (y, *dy) = cv2.split(dx), cv2.split(dy)
+    for u, v in zip(dx, dy, strict=True):
+        more = u * u + v * v > x * x + y * y
+        x, y = np.where(more, u, x), np.where(more, v, y)
+    return x, y
+
+
+def support(quads, field, count):
+    """Parte 0..1 del perímetro [n] con un cambio perpendicular al lado, siempre del mismo signo.
+
+    Args:
+        quads: [n, 4, 2] en píxeles.
+        field: salida de `gradient`.
+        count: puntos que se miran por lado.
+    """
+    sides = np.roll(quads, -1, 1) - quads
+    unit = sides / (np.linalg.norm(sides, axis=2, keepdims=True) + 1e-6)
+    unit_x, unit_y = -unit[..., 1, None, None], unit[..., 0, None, None]  # normal al lado
+    at = np.linspace(0.06, 0.94, count)[:, None]  # sin las esquinas, que son redondas
+    reach = np.arange(-2, 3)
+    x = quads[..., 0, None, None] + at * sides[..., 0, None, None] + reach * unit_x
+    y = quads[..., 1, None, None] + at * sides[..., 1, None, None] + reach * unit_y
+    x, y = np.rint(x).astype(int), np.rint(y).astype(int)
+    high, wide = field[0].shape
+    inside = (x > 1) & (x < wide - 2) & (y > 1) & (y < high - 2)
+    here = y.clip(0, high - 1) * wide + x.clip(0, wide - 1)
+    dx, dy = (part.ravel()[here] for part in field)
+    across = dx * unit_x + dy * unit_y
+    across *= inside & (across**2 > 0.7 * (dx**2 + dy**2))
+    strong = np.clip(np.abs(across) / 30, 0, 1) * np.sign(across)
+    votes = np.stack([strong.max(3).mean(2), (-strong).max(3).mean(2)], 2).max(2)
+    votes += 0.5 * (1 - inside.any(3).mean(2))  # lo que queda fuera de la foto no se sabe
+    return votes.mean(1) * 0.6 + 0.4 * np.sort(votes, 1)[:, 1]  # un lado malo se perdona
+
+
+def refine(quad, field):
+    """Ajusta los lados de un cuadrilátero [4, 2] al cambio más fuerte a menos de 4 px de ellos."""
+    lines = []
+    high, wide = field[0].shape
+    for start, end in zip(quad, np.roll(quad, -1, 0), strict=True):
+        unit = (end - start) / np.linalg.norm(end - start)
+        normal = np.array([-unit[1], unit[0]])
+        at = np.linspace(0.1, 0.9, 40)[:, None, None]
+        points = start + at * (end - start) + np.arange(-4, 5)[:, None] * normal
+        x, y = np.rint(points).astype(int).transpose(2, 0, 1)
+        x, y = x.clip(0, wide - 1), y.clip(0, high - 1)
+        across = np.abs(field[0][y, x] * normal[0] + field[1][y, x] * normal[1])
+        edge = points[np.arange(40), across.argmax(1)].astype(np.float32)
+        u, v, x, y = cv2.fitLine(edge, cv2.DIST_HUBER, 0, 0.01, 0.01).ravel()
+        lines.append((v, -u, u * y - v * x))
+    corners = np.cross(np.roll(lines, 1, 0), lines)
+    corners = corners[:, :2] / corners[:, 2:]
+    return corners if np.abs(corners - quad).max() < 8 else quad
+
+
+def same_card(one, other):
+    """Si dos cuadriláteros [4, 2] son la misma carta, o uno es el marco impreso del otro."""
+    shared = cv2.intersectConvexConvex(one, other)[0]
+    small, large = sorted(area(np.stack([one, other])))
+    return shared > 0.2 * large and shared > 0.5 * small
+
+
+def printed(lab, quad):
+    """Si dentro de un cuadrilátero [4, 2] hay papel liso junto al canto y tinta en medio.
+
+    Los límites dejan pasar casi todas las cartas compuestas de ajuste y descartan los palos, las
+    baldosas y los trastos lisos.
+    """
+    card = straighten(lab, quad, (48, 64)).astype(np.int16)
+    inner = card[10:-10, 8:-8].reshape(-1, 3)
+    band = np.concatenate([card[2:6, 6:-6], card[-6:-2, 6:-6]]).reshape(-1, 3)
+    sides = np.concatenate([card[6:-6, 2:5], card[6:-6, -5:-2]]).reshape(-1, 3)
+    band = np.concatenate([band, sides])
+    paper = np.median(band, axis=0)
+    clean = (np.abs(band - paper).max(1) < 25).mean()
+    ink = (np.abs(inner - paper).max(1) > 25).mean()
+    return clean > 0.25 and 0.02 < ink < 0.85
+
+
+def order(quad):
+    """El cuadrilátero [4, 2] de `plausible`, en float32, con el lado corto de arriba primero."""
+    top = quad[:2, 1].sum() <= quad[2:, 1].sum()
+    return (quad if top else np.roll(quad, 2, 0)).astype(np.float32)
+
+
+def straighten(photo, corners, size=(224, 224)):
+    """Endereza una carta de la foto, aplastada como las del conjunto de datos.
+
+    Args:
+        photo: uint8 [alto, ancho, 3], RGB.
+        corners: [4, 2] en píxeles, como las de `find_cards`.
+        size: (ancho, alto) del resultado.
+
+    Returns:
+        uint8 [size[1], size[0], 3], RGB.
+    """
+    wide, high = (2 * side for side in size)  # al doble, y al final se promedia
+    target = np.array([[0, 0], [wide, 0], [wide, high], [0, high]], np.float32) - 0.5
+    turn = cv2.getPerspectiveTransform(np.asarray(corners, np.float32), target)
+    border = cv2.BORDER_REPLICATE
+    large = cv2.warpPerspective(photo, turn, (wide, high), borderMode=border)
+    return cv2.resize(large, size, interpolation=cv2.INTER_AREA)

@@ -1,0 +1,96 @@
+"""Encontrar las cartas de una foto y enderezarlas."""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+import demo_deck
+from benchmarks.fotos import overlap
+from card_photo import find_cards, straighten
+
+
+def put(turns, size=(800, 600), at=((400, 300),), length=380):
+    """Foto con una carta derecha, girada `turns` grados, en cada centro; y sus esquinas."""
+    photo, truth = Image.new("RGB", size, (40, 90, 60)), []
+    card = demo_deck.draw_card("seven of spades", "póquer", np.random.default_rng(3))
+    for turn, center in zip(turns, at, strict=True):
+        half = demo_deck.points("-1,-1 1,-1 1,1 -1,1") * (length / 2.8, length / 2)
+        cos, sin = np.cos(np.radians(turn)), np.sin(np.radians(turn))
+        corners = half @ [[cos, sin], [-sin, cos]] + center
+        seen = demo_deck.warp(card, corners, size, (round(length / 1.4), length))
+        photo.paste(seen, (0, 0), seen)
+        truth.append(corners)
+    return np.asarray(photo), truth
+
+
+@pytest.mark.parametrize(
+    "photo",
+    [
+        np.full((600, 800, 3), 200, np.uint8),
+        np.zeros((224, 224, 3), np.uint8),
+        np.full((32, 32, 3), 255, np.uint8),
+        np.full((4, 900, 3), 90, np.uint8),
+        np.full((1, 1, 3), 7, np.uint8),
+    ],
+)
+def test_flat_or_tiny_pictures_have_no_cards(photo):
+    assert find_cards(photo) == []
+
+
+@pytest.mark.parametrize("turn", [0, 20, 45, 90, 160, 180, 270])
+def test_one_card_at_any_turn_is_found_once_and_ordered(turn):
+    photo, (truth,) = put([turn])
+    (corners,) = find_cards(photo)
+    assert corners.shape == (4, 2) and corners.dtype == np.float32
+    assert overlap(corners, truth) > 0.95
+    sides = np.linalg.norm(np.roll(corners, -1, 0) - corners, axis=1)
+    assert max(sides[0], sides[2]) < 0.8 * min(sides[1], sides[3])  # 0-1 es corto
+    assert cv2.contourArea(corners, oriented=True) > 0  # sentido del reloj, con la y hacia abajo
+    assert corners[:2, 1].sum() <= corners[2:, 1].sum()  # y es el de arriba
+
+
+def test_size_of_the_photo_only_scales_the_corners():
+    photo, _ = put([30])
+    large = np.asarray(Image.fromarray(photo).resize((2400, 1800)))
+    assert np.abs(find_cards(large)[0] / 3 - find_cards(photo)[0]).max() < 4
+
+
+def test_two_cards_are_found_once_each():
+    photo, truth = put([10, 100], at=((200, 300), (590, 300)), length=300)
+    found = find_cards(photo)
+    assert len(found) == 2
+    for corners in truth:
+        assert sum(overlap(corners, card) > 0.9 for card in found) == 1
+
+
+@pytest.mark.parametrize("turn", [0, 75, 180])
+def test_straighten_gives_back_the_card(turn):
+    photo, (truth,) = put([turn])
+    card = demo_deck.draw_card("seven of spades", "póquer", np.random.default_rng(3))
+    plain = Image.new("RGB", card.size, (40, 90, 60))
+    plain.paste(card, (0, 0), card)
+    plain = np.asarray(plain.resize((224, 224), Image.Resampling.BOX)).astype(int)
+    image = straighten(photo, truth)
+    assert image.shape == (224, 224, 3) and image.dtype == np.uint8
+    assert np.abs(image - plain).mean() < 4
+    found = straighten(photo, find_cards(photo)[0]).astype(int)
+    either = (np.abs(found - plain).mean(), np.abs(found[::-1, ::-1] - plain).mean())
+    assert min(either) < 8 and max(either) > 1.5 * min(either)
+
+
+def test_most_cards_of_composed_scenes_are_found():
+    hits = 0
+    for seed in range(30):
+        rng = np.random.default_rng([seed, 5])
+        scene, ((_, truth),) = demo_deck.make_scene(rng, size=(640, 480))
+        hits += any(overlap(card, truth) > 0.8 for card in find_cards(np.asarray(scene)))
+    assert hits >= 27
+
+
+def test_scenes_repeat_and_their_corners_are_where_the_card_is():
+    one, truth = demo_deck.make_scene(np.random.default_rng(8), cards=3)
+    other, _ = demo_deck.make_scene(np.random.default_rng(8), cards=3)
+    assert one.tobytes() == other.tobytes() and one.size == (1024, 768)
+    assert len(truth) == 3 and {name for name, _ in truth} <= set(demo_deck.CLASS_NAMES)
+    assert all(cv2.contourArea(np.float32(c), oriented=True) > 0 for _, c in truth)

@@ -1,0 +1,185 @@
+"""Confianza: calibración, conjuntos, rechazo, lectura de fotos y carpetas, Grad-CAM y LiteRT."""
+
+import os
+import sys
+import types
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import card_trust as ct
+import card_utils as cu
+
+
+@pytest.fixture(scope="module")
+def deck(tiny_deck, published):
+    """(imágenes, clases) de las 53 cartas dibujadas de valid."""
+    return cu.load_split(tiny_deck, "valid", published[1]["class_names"])[:2]
+
+
+@pytest.fixture(scope="module")
+def trusted(published):
+    """El modelo publicado, con una confianza fija: no depende de que su JSON la traiga."""
+    model, metadata = published
+    trust = {"temperature": 1.0, "conformal_quantile": 0.5, "refusal_threshold": 6.0}
+    return model, {**metadata, "trust": trust}
+
+
+def synthetic(temperature, count=4000, seed=0):
+    """Logits [count, 10] cuyas clases salen de softmax(logits / temperature)."""
+    rng = np.random.default_rng(seed)
+    logits = 6 * rng.standard_normal((count, 10))
+    p = np.exp(ct.log_softmax(logits, temperature))
+    return logits, np.array([rng.choice(10, p=row) for row in p])
+
+
+@pytest.mark.parametrize("temperature", [0.7, 2.5])
+def test_temperature_is_recovered(temperature):
+    assert ct.fit_temperature(*synthetic(temperature)) == pytest.approx(temperature, rel=0.08)
+
+
+def test_ece_by_hand():
+    # Dos tramos: seguridad 0.9 y exactitud 0.5 (4 imágenes); 0.3 y 0 (1): (4 * 0.4 + 0.3) / 5
+    confidence = np.array([0.9, 0.9, 0.9, 0.9, 0.3])
+    correct = np.array([True, True, False, False, False])
+    assert ct.reliability(confidence, correct)["ece"] == pytest.approx(0.38)
+    assert ct.reliability([1.0, 1.0], [True, True])["ece"] == 0
+
+
+def test_conformal_coverage_and_finite_sample_quantile():
+    assert ct.conformal_threshold(np.arange(1, 20), 0.95) == 19  # ceil(20 * 0.95) = 19
+    assert ct.conformal_threshold(np.arange(1, 19), 0.95) == np.inf  # 18 no bastan
+    logits, labels = synthetic(2.5, 8000, seed=1)
+    trust = ct.trust_from_logits(logits[:4000], labels[:4000])
+    names = [str(i) for i in range(10)]
+    readings = ct.judge(logits[4000:], None, trust, names)
+    inside = [names[k] in r.set for k, r in zip(labels[4000:], readings, strict=True)]
+    assert 0.935 < np.mean(inside) < 0.97
+    assert all(r.set[0] == r.card and len(r.set) == len(set(r.set)) for r in readings)
+
+
+def test_threshold_refuses_two_percent_of_correct_cards():
+    logits, labels = synthetic(1.0)
+    correct = logits.argmax(1) == labels
+    readings = ct.judge(logits, None, ct.trust_from_logits(logits, labels), list("abcdefghij"))
+    refused = np.array([r.refused for r in readings])
+    assert refused[correct].sum() == pytest.approx(0.02 * correct.sum(), abs=1)
+
+
+def test_logits_are_those_of_the_network(published, deck):
+    logits, features = ct.predict_logits(published[0], deck[0])
+    assert logits.shape == (53, 53) and features.shape == (53, 128)
+    expected = cu.predict(published[0], deck[0])
+    assert np.abs(np.exp(ct.log_softmax(logits)) - expected).max() < 1e-5
+    many = ct.predict_logits(published[0], np.repeat(deck[0], 2, 0))[0]  # el otro camino
+    assert np.abs(many[::2] - logits).max() < 1e-3
+    assert ct.inner_model(published[0]) is ct.inner_model(published[0])
+    with pytest.raises(ValueError, match="uint8"):
+        ct.predict_logits(published[0], deck[0] / 255)
+
+
+def test_noise_is_refused_and_cards_are_not(published, deck):
+    trust = ct.fit_trust(published[0], *deck)
+    noise = np.random.default_rng(0).integers(0, 256, (8, 224, 224, 3), dtype=np.uint8)
+    names = published[1]["class_names"]
+    assert all(r.refused for r in ct.judge(*ct.predict_logits(published[0], noise), trust, names))
+    cards = ct.judge(*ct.predict_logits(published[0], deck[0]), trust, names)
+    assert sum(r.refused for r in cards) <= 4
+
+
+def read_with(monkeypatch, trusted, whole, found):
+    """`read_cards` con un buscador de mentira que da las imágenes `found`."""
+    square = np.array([[0, 0], [99, 0], [99, 99], [0, 99]])
+    corners = [square + i for i in range(len(found))]
+    finder = types.SimpleNamespace(
+        find_cards=lambda photo: corners, straighten=lambda photo, box: found[int(box[0, 0])]
+    )
+    monkeypatch.setitem(sys.modules, "card_photo", finder)
+    return ct.read_cards(whole, *trusted)
+
+
+def test_read_cards_policy(monkeypatch, trusted, deck):
+    blank, (first, second, third) = np.full((224, 224, 3), 90, np.uint8), deck[0][[0, 20, 40]]
+    names = trusted[1]["class_names"]
+
+    (alone,) = read_with(monkeypatch, trusted, first, [])
+    assert (alone.card, alone.box, alone.refused) == (names[0], None, False)
+    (found,) = read_with(monkeypatch, trusted, blank, [second])  # la carta, no el fondo
+    assert found.card == names[20] and not found.refused and found.box.shape == (4, 2)
+    assert np.array_equal(found.image, second)
+    (whole,) = read_with(monkeypatch, trusted, first, [blank])  # lo encontrado no era carta
+    assert whole.card == names[0] and whole.box is None
+    (nothing,) = read_with(monkeypatch, trusted, blank, [blank])
+    assert nothing.refused
+    several = read_with(monkeypatch, trusted, blank, [second, blank, third])
+    assert {r.card for r in several} == {names[20], names[40]}
+    assert several[0].confidence >= several[1].confidence
+    (none,) = read_with(monkeypatch, trusted, blank, [blank, blank])
+    assert none.refused and none.box is None
+
+
+def test_read_cards_says_what_is_wrong(trusted, tmp_path):
+    model, metadata = trusted
+    (tmp_path / "nota.jpg").write_text("hola")
+    with pytest.raises(ValueError, match="no es una imagen"):
+        ct.read_cards(tmp_path / "nota.jpg", model, metadata, find=False)
+    with pytest.raises(ValueError, match="benchmarks/confianza.py"):
+        bare = {key: value for key, value in metadata.items() if key != "trust"}
+        ct.read_cards(tmp_path / "nota.jpg", model, bare)
+
+
+def test_grad_cam_depends_on_class(published, deck):
+    image, names = deck[0][0], published[1]["class_names"]
+    own, other = ct.grad_cam(published[0], image), ct.grad_cam(published[0], image, 30)
+    assert own.shape == (224, 224) and own.dtype == np.float32
+    assert own.min() >= 0 and own.max() == pytest.approx(1)
+    assert np.array_equal(own, ct.grad_cam(published[0], image, names.index("ace of clubs")))
+    assert np.abs(own - other).max() > 0.2
+
+
+@pytest.mark.parametrize("quantize, least, most", [(False, 53, 4.3e6), (True, 52, 1.3e6)])
+def test_tflite_agrees_with_keras(published, deck, tmp_path, quantize, least, most):
+    path = ct.export_tflite(
+        published[0], tmp_path / "m.tflite", published[1]["class_names"], quantize
+    )
+    assert path.stat().st_size < most
+    assert sorted(os.listdir(tmp_path)) == ["m.json", "m.tflite"]
+    interpreter = tf.lite.Interpreter(str(path))
+    interpreter.allocate_tensors()
+    answers = []
+    for image in deck[0]:
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], np.float32(image[None]))
+        interpreter.invoke()
+        answers.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0])
+    same = np.argmax(answers, 1) == cu.predict(published[0], deck[0]).argmax(1)
+    assert same.sum() >= least
+
+
+def test_folder_with_a_broken_picture(trusted, deck, tmp_path, monkeypatch):
+    monkeypatch.setattr(ct, "BATCH", 2)  # varios lotes, y uno sin ninguna imagen buena
+    for i in (0, 1):
+        Image.fromarray(deck[0][i]).save(tmp_path / f"a{i}.png")
+    for name in ("b0.jpg", "b1.jpg"):
+        (tmp_path / name).write_bytes(b"rota")
+    table = ct.read_folder(tmp_path, *trusted, tmp_path / "salida.csv")
+    assert list(table.card[:2]) == trusted[1]["class_names"][:2] and not table.error[:2].any()
+    assert table.error[2:].str.contains("no es una imagen").all()
+    saved = pd.read_csv(tmp_path / "salida.csv")
+    assert list(saved.columns) == ["file", "card", "confidence", "set", "refused", "error"]
+    assert list(saved.file) == ["a0.png", "a1.png", "b0.jpg", "b1.jpg"]
+
+
+def test_interrupted_csv_leaves_the_old_one(tmp_path, monkeypatch):
+    (tmp_path / "salida.csv").write_text("anterior")
+
+    def full_disk(*paths):
+        raise OSError("no queda espacio")
+
+    monkeypatch.setattr(os, "replace", full_disk)
+    with pytest.raises(OSError, match="espacio"):
+        cu.write_atomic(tmp_path / "salida.csv", b"nuevo")
+    assert (tmp_path / "salida.csv").read_text() == "anterior"
+    assert os.listdir(tmp_path) == ["salida.csv"]
