@@ -24,6 +24,7 @@ import card_utils as cu
 DEFAULTS = {
     "data": "../shared/card-data",
     "weights": "../shared/weights/mobilenet_v3_small_imagenet_no_top.h5",
+    "start": "",  # pesos de otra prueba, para seguir desde ahí
     "stages": ((224, 3, 16, 0.3, 1e-3), (224, 9, 32, 1.0, 1e-3)),  # lado, épocas, lote, aumento, tasa
     "schedule": "cosine",
     "decay": 0.02,
@@ -54,6 +55,8 @@ def main(change, **options):
     if p["repair"]:
         labels, _ = cu.repair_labels(labels, files, names)
     model, _ = cu.build_model(len(names), p["weights"], (128,), p["momentum"])
+    if p["start"]:
+        model.load_weights(p["start"])
     chosen = np.concatenate([images[held], valid_images])
     truth = np.concatenate([labels[held], valid_labels])
     began, done, curve = time.monotonic(), 0, []
@@ -99,7 +102,7 @@ def main(change, **options):
     np.savez(f"/tmp/held-{int(time.time())}.npz", p=probabilities, files=[str(f) for f, h in zip(files, held) if h])
     row = {
         "cambio": change,
-        "opciones": " ".join(f"{k}={v}" for k, v in options.items() if k not in ("data", "weights")).replace(", ", ","),
+        "opciones": " ".join(f"{k}={v}" for k, v in options.items() if k not in ("data", "weights", "start")).replace(", ", ","),
         "semilla": p["seed"],
         "décimo": int(hits[: held.sum()].sum()),
         "valid": int(hits[held.sum() :].sum()),
@@ -121,4 +124,4 @@ def main(change, **options):
 
 if __name__ == "__main__":
     pairs = (argument.split("=", 1) for argument in sys.argv[2:])
-    main(sys.argv[1], **{k: v if k in ("data", "weights", "schedule") else ast.literal_eval(v) for k, v in pairs})
+    main(sys.argv[1], **{k: v if k in ("data", "weights", "schedule", "start") else ast.literal_eval(v) for k, v in pairs})
