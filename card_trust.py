@@ -275,6 +275,7 @@ def read_cards(source, model, metadata, find=True):
         FileNotFoundError: no existe la ruta.
         ValueError: no es una imagen legible, o falta "trust".
     """
+    get_trust(metadata)  # antes de leer nada
     photo = source if isinstance(source, np.ndarray) else cu.open_photo(source)
     images, boxes = [cu.squash(photo)], [None]
     if find:

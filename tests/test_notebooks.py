@@ -14,6 +14,7 @@ import papermill
 import pytest
 from conftest import PROJECT
 
+import card_trust as ct
 import card_utils as cu
 
 TRAINING, DEPLOYMENT = "Entrenamiento_DL.ipynb", "Despliegue_DL.ipynb"
@@ -86,7 +87,8 @@ def test_training_survives_a_kill_and_deployment_follows(workspace):
     assert "ya dividida entre 255" in text
     assert "No se puede leer rota.jpg" in text and "No existe el fichero nada.png" in text
     plots = sum("image/png" in o.get("data", {}) for c in code_cells(result) for o in c.outputs)
-    assert plots == 6  # cuatro muestras, el comodín y la foto propia
+    # Cuatro muestras, dónde mira, el comodín, dos escenas, la fiabilidad y la foto propia
+    assert plots == 10
 
 
 def test_two_devices_run_the_2023_study_with_the_same_cells(workspace, tiny_deck):
@@ -174,21 +176,26 @@ class TestColab:
     def test_never_installs_anything(self, notebook):
         assert not any("pip " in cell.source for cell in code_cells(notebook))
 
-    def test_upload_goes_to_the_same_function(self, monkeypatch, published, capsys):
+    def test_upload_and_camera_go_to_the_same_function(self, monkeypatch, published, capsys):
         shutil.copy(PROJECT / "image1_joker.jpg", "subida.jpg")
+        photo = base64.b64encode((PROJECT / "image1_joker.jpg").read_bytes()).decode()
+        output = SimpleNamespace(eval_js=lambda script: f"data:image/jpeg;base64,{photo}")
+        monkeypatch.setitem(sys.modules, "google.colab.output", output)
         colab = sys.modules["google.colab"]
         colab.files = SimpleNamespace(upload=lambda: {"subida.jpg": b"..."})
-        monkeypatch.setattr(cu.plt, "show", lambda: None)
+        drawn = []
+        monkeypatch.setattr(ct, "plot_readings", lambda image, readings: drawn.append(readings))
         source = code_cells(NOTEBOOKS[1])[-1].source
         exec(
             source,
             {
-                **{"PHOTOS": ["nada.jpg"], "UPLOAD": True, "sys": sys, "cu": cu},
-                **{"model": published[0], "class_names": published[1]["class_names"]},
+                **{"PHOTOS": ["nada.jpg"], "UPLOAD": True, "CAMERA": True, "sys": sys},
+                **{"cu": cu, "ct": ct, "model": published[0], "metadata": published[1]},
             },
         )
         assert "No existe el fichero nada.jpg" in capsys.readouterr().out
-        assert cu.plt.gcf().axes[1].get_title() == "Vemos: comodín"
+        assert [reading.card for (reading,) in drawn] == ["joker", "joker"]
+        assert sorted(os.listdir()) == ["mi_carta.jpg", "subida.jpg"]
 
 
 def test_readme_keeps_its_promises(published):
@@ -197,6 +204,14 @@ def test_readme_keeps_its_promises(published):
     for split in ("valid", "test", "test_clean"):
         figure = published[1][split]
         assert f"| {cu.score(figure['correct'], figure['total'])} |" in readme
+    measures = published[1]["measures"]
+    one, others = measures["fotos"]["one"], measures["confianza"]["negativos"]
+    for correct, total in ((one["found"], one["cards"]), (one["best"], one["scenes"])):
+        assert f"| {cu.score(correct, total)} |" in readme
+    assert f"| {others['rechazados']} |" in readme
+    assert f"| {measures['confianza']['test']['cartas_rechazadas']} |" in readme
+    ece = measures["confianza"]["test"]["fiabilidad"]["ece"]
+    assert f"| {100 * ece:.1f} %; sin calibrar" in readme
     drawn = re.search(r"baraja dibujada\. test: (.*)", stdout(NOTEBOOKS[1])).group(1)
     assert f"| {drawn} |" in readme
     images = [
