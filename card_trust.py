@@ -1,7 +1,8 @@
 """Una seguridad de la que fiarse: calibrar, rechazar, leer cartas, explicar y llevar al móvil.
 
 Todo parte de los logits de la red ya entrenada; aquí no se entrena nada. Lo ajustado con `valid`
-va en el JSON del modelo, clave "trust", y lo escribe `python benchmarks/confianza.py`.
+va en el JSON del modelo, clave "trust": lo escribe Entrenamiento_DL.ipynb, y de nuevo quien mide,
+`python benchmarks/confianza.py`.
 """
 
 import base64
