@@ -1,7 +1,8 @@
 """Una seguridad de la que fiarse: calibrar, rechazar, leer cartas, explicar y llevar al móvil.
 
 Todo parte de los logits de la red ya entrenada; aquí no se entrena nada. Lo ajustado con `valid`
-va en el JSON del modelo, clave "trust", y lo escribe `python benchmarks/confianza.py`.
+va en el JSON del modelo, clave "trust": lo escribe Entrenamiento_DL.ipynb, y de nuevo quien mide,
+`python benchmarks/confianza.py`.
 """
 
 import base64
@@ -19,6 +20,7 @@ import pandas as pd
 import tensorflow as tf
 from tqdm.auto import tqdm
 
+import card_photo
 import card_utils as cu
 
 BATCH = 32  # imágenes por pasada: la memoria no crece con la carpeta
@@ -212,12 +214,11 @@ def trust_from_logits(logits, labels):
     }
 
 
-def judge(logits, features, trust, class_names):
+def judge(logits, trust, class_names):
     """Carta, seguridad calibrada, conjunto y rechazo de cada imagen.
 
     Args:
         logits: [n, clases].
-        features: [n, 128]; la energía no los usa, quedan por si otra medida los necesita.
         trust: dict de `fit_trust`.
         class_names: clases, en orden.
 
@@ -244,7 +245,8 @@ def judge(logits, features, trust, class_names):
 
 def judge_images(model, images, metadata):
     """`judge` de unas imágenes uint8 [n, 224, 224, 3] ya del tamaño de la red."""
-    return judge(*predict_logits(model, images), get_trust(metadata), metadata["class_names"])
+    logits = predict_logits(model, images)[0]
+    return judge(logits, get_trust(metadata), metadata["class_names"])
 
 
 # --- Leer una foto o una carpeta -------------------------------------------------------------
@@ -279,8 +281,6 @@ def read_cards(source, model, metadata, find=True):
     photo = source if isinstance(source, np.ndarray) else cu.open_photo(source)
     images, boxes = [cu.squash(photo)], [None]
     if find:
-        import card_photo  # solo quien busca cartas lo necesita
-
         for corners in card_photo.find_cards(photo):
             boxes.append(np.asarray(corners))
             images.append(card_photo.straighten(photo, corners))
@@ -292,7 +292,7 @@ def read_cards(source, model, metadata, find=True):
     whole = float(np.prod(photo.shape[:2]))
 
     def worth(r):  # a igual seguridad, la carta y no un palo suelto: elegido en valid
-        share = 1.0 if r.box is None else min(1.0, polygon_area(r.box) / whole)
+        share = 1.0 if r.box is None else min(1.0, card_photo.area(r.box[None])[0] / whole)
         return not r.refused, r.confidence * share**0.1
 
     surest = sorted(readings, key=worth, reverse=True)
@@ -356,12 +356,6 @@ def take_photo(path):
         raise ValueError(f"No se pudo usar la cámara ({error}). Sube la foto.") from error
     cu.write_atomic(path, base64.b64decode(content.split(",")[1]))
     return path
-
-
-def polygon_area(corners):
-    """Área de un polígono [n, 2], por la fórmula del agrimensor."""
-    x, y = np.transpose(corners)
-    return abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2
 
 
 def read_folder(folder, model, metadata, csv_path):
@@ -433,8 +427,8 @@ def export_tflite(model, path, class_names, quantize=False):
     """Exporta a LiteRT (TFLite), con un JSON al lado que nombra las clases y la entrada.
 
     `quantize` guarda los pesos en int8 por canal y calcula con activaciones float (rango
-    dinámico): las activaciones en int8 cambian 12 de 265 respuestas de `valid` y XNNPACK, que es
-    quien corre en el móvil, rechaza ese fichero. Así no hacen falta fotos de calibrar.
+    dinámico), así que no hacen falta fotos de calibrar; con las activaciones también en int8
+    cambiaban muchas más respuestas.
 
     Args:
         model: clasificador de este proyecto.

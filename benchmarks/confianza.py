@@ -13,8 +13,7 @@ import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np  # noqa: E402
 from negativos import make_negatives  # noqa: E402
@@ -83,8 +82,8 @@ def main(data_dir="../shared/card-data", path=cu.PUBLISHED_MODEL):
     sets = cross_validated_sets(valid, labels)
 
     images, labels, _ = cu.load_split(data_dir, "test", names)
-    test, features = ct.predict_logits(model, images)
-    readings, correct = ct.judge(test, features, trust, names), test.argmax(1) == labels
+    test = ct.predict_logits(model, images)[0]
+    readings, correct = ct.judge(test, trust, names), test.argmax(1) == labels
     raw = np.exp(ct.log_softmax(test)).max(1)
     refused = np.array([r.refused for r in readings])
     images, kinds = make_negatives(REPORTING)

@@ -34,7 +34,8 @@ def overlap(one, other):
 def measure(seeds, many):
     """Cifras de las escenas de una carta (con sus nombres) o, si `many`, de dos a cuatro."""
     model, metadata = cu.load_model()
-    count = {"cards": 0, "found": 0, "extra": 0, "whole": 0, "best": 0}
+    count = {"cards": 0, "found": 0, "extra": 0}
+    count |= {} if many else {"whole": 0, "best": 0}  # nombrarlas, solo con una carta
     milliseconds = []
     for seed in seeds:
         scene, truth = make_scene(np.random.default_rng([seed, many]), 2 + seed % 3 if many else 1)

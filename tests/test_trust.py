@@ -1,8 +1,7 @@
 """Confianza: calibración, conjuntos, rechazo, lectura de fotos y carpetas, Grad-CAM y LiteRT."""
 
+import json
 import os
-import sys
-import types
 
 import numpy as np
 import pandas as pd
@@ -10,6 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+import card_photo
 import card_trust as ct
 import card_utils as cu
 
@@ -55,7 +55,7 @@ def test_conformal_coverage_and_finite_sample_quantile():
     logits, labels = synthetic(2.5, 8000, seed=1)
     trust = ct.trust_from_logits(logits[:4000], labels[:4000])
     names = [str(i) for i in range(10)]
-    readings = ct.judge(logits[4000:], None, trust, names)
+    readings = ct.judge(logits[4000:], trust, names)
     inside = [names[k] in r.set for k, r in zip(labels[4000:], readings, strict=True)]
     assert 0.935 < np.mean(inside) < 0.97
     assert all(r.set[0] == r.card and len(r.set) == len(set(r.set)) for r in readings)
@@ -64,7 +64,7 @@ def test_conformal_coverage_and_finite_sample_quantile():
 def test_threshold_refuses_two_percent_of_correct_cards():
     logits, labels = synthetic(1.0)
     correct = logits.argmax(1) == labels
-    readings = ct.judge(logits, None, ct.trust_from_logits(logits, labels), list("abcdefghij"))
+    readings = ct.judge(logits, ct.trust_from_logits(logits, labels), list("abcdefghij"))
     refused = np.array([r.refused for r in readings])
     assert refused[correct].sum() == pytest.approx(0.02 * correct.sum(), abs=1)
 
@@ -85,8 +85,8 @@ def test_noise_is_refused_and_cards_are_not(published, deck):
     trust = ct.fit_trust(published[0], *deck)
     noise = np.random.default_rng(0).integers(0, 256, (8, 224, 224, 3), dtype=np.uint8)
     names = published[1]["class_names"]
-    assert all(r.refused for r in ct.judge(*ct.predict_logits(published[0], noise), trust, names))
-    cards = ct.judge(*ct.predict_logits(published[0], deck[0]), trust, names)
+    assert all(r.refused for r in ct.judge(ct.predict_logits(published[0], noise)[0], trust, names))
+    cards = ct.judge(ct.predict_logits(published[0], deck[0])[0], trust, names)
     assert sum(r.refused for r in cards) <= 4
 
 
@@ -94,10 +94,8 @@ def read_with(monkeypatch, trusted, whole, found):
     """`read_cards` con un buscador de mentira que da las imágenes `found`."""
     square = np.array([[0, 0], [99, 0], [99, 99], [0, 99]])
     corners = [square + i for i in range(len(found))]
-    finder = types.SimpleNamespace(
-        find_cards=lambda photo: corners, straighten=lambda photo, box: found[int(box[0, 0])]
-    )
-    monkeypatch.setitem(sys.modules, "card_photo", finder)
+    monkeypatch.setattr(card_photo, "find_cards", lambda photo: corners)
+    monkeypatch.setattr(card_photo, "straighten", lambda photo, box: found[int(box[0, 0])])
     return ct.read_cards(whole, *trusted)
 
 
@@ -170,6 +168,14 @@ def test_folder_with_a_broken_picture(trusted, deck, tmp_path, monkeypatch):
     saved = pd.read_csv(tmp_path / "salida.csv")
     assert list(saved.columns) == ["file", "card", "confidence", "set", "refused", "error"]
     assert list(saved.file) == ["a0.png", "a1.png", "b0.jpg", "b1.jpg"]
+
+
+def test_measures_are_added_to_the_json_of_the_model(tmp_path):
+    (tmp_path / "m.json").write_text('{"sha256": "a", "measures": {"uno": {"x": 1}}}')
+    cu.add_measures(tmp_path / "m.h5", dos={"y": 2})
+    metadata = json.loads((tmp_path / "m.json").read_text("utf-8"))
+    assert metadata["sha256"] == "a" and metadata["measures"]["uno"] == {"x": 1}
+    assert metadata["measures"]["dos"]["y"] == 2 and "environment" in metadata["measures"]["dos"]
 
 
 def test_interrupted_csv_leaves_the_old_one(tmp_path, monkeypatch):
