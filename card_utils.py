@@ -26,6 +26,7 @@ from demo_deck import RANK_NAMES, SPLITS, make_deck
 
 KAGGLE_DATASET = "gpiosenka/cards-image-datasetclassification"
 IMAGE_SHAPE = (224, 224, 3)
+SWAP = float(os.environ.get("SWAP", "0"))
 MIN_SIDE = 32  # px: por debajo no se distingue el índice de la carta
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 # Opciones de capa posteriores a Keras 3.5, que aquí valen lo mismo que si no estuvieran
@@ -275,7 +276,7 @@ def augment(images, seed, strength=1.0):
         float32 [b, n, n, 3] en 0..255.
     """
     count, size = tf.shape(images)[0], images.shape[1]
-    chance = tf.random.stateless_uniform([31, count], seed, -1.0, 1.0)
+    chance = tf.random.stateless_uniform([34, count], seed, -1.0, 1.0)
     u = strength * chance
     one = tf.ones(count)
 
@@ -287,6 +288,13 @@ def augment(images, seed, strength=1.0):
 
     def each(values):  # [b] o [b, 3] -> para sumar o multiplicar a las imágenes
         return tf.reshape(values, [count, 1, 1, -1])
+
+    # Centro de otra carta: manda el índice de la esquina, que es lo único que nunca engaña
+    line = tf.linspace(-1.0, 1.0, size)
+    center = tf.abs(line[:, None, None]) < each(0.6 + 0.15 * chance[32])
+    center &= tf.abs(line[None, :, None]) < each(0.5 + 0.15 * chance[33])
+    center &= each(some(31, SWAP)) > 0
+    images = tf.where(center, tf.roll(images, 1, 0), images)
 
     far = some(0, 0.35)
     angle = math.radians(20) * u[1] + math.pi * some(2, 0.5) + math.pi / 2 * some(3, 0.3)
@@ -311,7 +319,6 @@ def augment(images, seed, strength=1.0):
     seen = keras.ops.image.affine_transform(images - flat, warp[:, :8] / warp[:, 8:])
 
     # Fuera de la carta la resta da cero; ahí, y en un rectángulo que la tapa, va el fondo
-    line = tf.linspace(-1.0, 1.0, size)
     down = tf.abs(line[:, None, None] - each(u[15])) < each(0.4 * u[16])
     along = tf.abs(line[None, :, None] - each(u[17])) < each(0.4 * u[18])
     hidden = tf.reduce_all(seen == 0.0, -1, keepdims=True) | (down & along)

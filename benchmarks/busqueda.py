@@ -31,6 +31,7 @@ DEFAULTS = {
     "momentum": 0.98,
     "repair": True,
     "ema": 0.0,
+    "frozen": (),  # etapas con la columna quieta hasta expanded_conv_3
     "seed": 0,
 }
 RECORD = Path(__file__).with_name("busqueda.csv")
@@ -71,7 +72,11 @@ def main(change, **options):
             if "save" in os.environ:
                 self.model.save_weights(f"{os.environ['save']}-{epoch + 1:02d}.weights.h5")
 
-    for size, epochs, batch, strength, rate in p["stages"]:
+    for number, (size, epochs, batch, strength, rate) in enumerate(p["stages"]):
+        for layer in model.layers:
+            if layer.name.startswith("expanded_conv_3"):
+                break
+            layer.trainable = number not in p["frozen"]
 
         def augment(images, seed, strength=strength):
             return cu.augment(images, seed, strength)
