@@ -26,7 +26,6 @@ from demo_deck import RANK_NAMES, SPLITS, make_deck
 
 KAGGLE_DATASET = "gpiosenka/cards-image-datasetclassification"
 IMAGE_SHAPE = (224, 224, 3)
-SWAP = float(os.environ.get("SWAP", "0"))
 MIN_SIDE = 32  # px: por debajo no se distingue el índice de la carta
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 # Opciones de capa posteriores a Keras 3.5, que aquí valen lo mismo que si no estuvieran
@@ -235,27 +234,12 @@ def make_dataset(images, labels, class_count, batch_size=32, augment=None, shuff
 
     options = tf.data.Options()
     options.autotune.enabled = False  # con dos núcleos tarda más en afinar que en cargar
-    return tf.data.Dataset.zip(order, seeds).map(load, os.cpu_count()).prefetch(2).with_options(options)
-
-
-def shrink(images, size):
-    """Las mismas imágenes a `size` px de lado, promediando áreas.
-
-    Args:
-        images: uint8 [n, 224, 224, 3].
-        size: lado de destino en píxeles, 224 o menos.
-
-    Returns:
-        uint8 [n, size, size, 3]; si ya miden eso, las mismas.
-    """
-    if images.shape[1] == size:
-        return images
-
-    def resize(image):
-        return Image.fromarray(image).resize((size, size), Image.Resampling.BOX)
-
-    with ThreadPoolExecutor() as pool:
-        return np.stack([np.asarray(image) for image in pool.map(resize, images)])
+    return (
+        tf.data.Dataset.zip(order, seeds)
+        .map(load, os.cpu_count())
+        .prefetch(2)
+        .with_options(options)
+    )
 
 
 def augment(images, seed, strength=1.0):
@@ -263,9 +247,10 @@ def augment(images, seed, strength=1.0):
 
     Una sola transformación proyectiva por imagen (tres capas sueltas cuestan el triple): cuartos
     y medias vueltas (un naipe es simétrico), giro de 20 grados, escala, cizalla, desplazamiento y
-    perspectiva; una de cada tres, tomada de lejos y sin aplastar. Fondo de manchas, algo que tapa
-    a veces, desenfoque, saturación (hasta gris, o con los canales cambiados: hay barajas de rombos
-    azules), contraste, brillo y tono. Nunca en espejo: un glifo reflejado no existe.
+    perspectiva; una de cada tres, tomada de lejos y sin aplastar. Antes, una de cada cuatro lleva
+    en el centro el de otra carta: manda el índice de la esquina. Después, fondo de manchas, algo
+    que tapa, desenfoque, saturación (hasta gris, o con los canales cambiados: hay barajas de
+    rombos azules), contraste, brillo y tono. Nunca en espejo: un glifo reflejado no existe.
 
     Args:
         images: float32 [b, n, n, 3] en 0..255.
@@ -289,11 +274,10 @@ def augment(images, seed, strength=1.0):
     def each(values):  # [b] o [b, 3] -> para sumar o multiplicar a las imágenes
         return tf.reshape(values, [count, 1, 1, -1])
 
-    # Centro de otra carta: manda el índice de la esquina, que es lo único que nunca engaña
     line = tf.linspace(-1.0, 1.0, size)
-    center = tf.abs(line[:, None, None]) < each(0.6 + 0.15 * chance[32])
-    center &= tf.abs(line[None, :, None]) < each(0.5 + 0.15 * chance[33])
-    center &= each(some(31, SWAP)) > 0
+    down, along = line[:, None, None], line[None, :, None]
+    center = tf.abs(down) < each(0.6 + 0.15 * chance[15])
+    center &= (tf.abs(along) < each(0.5 + 0.15 * chance[16])) & (each(some(17, 0.25)) > 0)
     images = tf.where(center, tf.roll(images, 1, 0), images)
 
     far = some(0, 0.35)
@@ -319,12 +303,11 @@ def augment(images, seed, strength=1.0):
     seen = keras.ops.image.affine_transform(images - flat, warp[:, :8] / warp[:, 8:])
 
     # Fuera de la carta la resta da cero; ahí, y en un rectángulo que la tapa, va el fondo
-    down = tf.abs(line[:, None, None] - each(u[15])) < each(0.4 * u[16])
-    along = tf.abs(line[None, :, None] - each(u[17])) < each(0.4 * u[18])
-    hidden = tf.reduce_all(seen == 0.0, -1, keepdims=True) | (down & along)
-    stains = tf.random.stateless_uniform([count, 6, 6, 3], seed + 1, -80.0, 80.0)
+    cover = tf.abs(down - each(u[31])) < each(0.4 * u[18])
+    cover &= tf.abs(along - each(u[32])) < each(0.4 * u[33])
+    stains = tf.random.stateless_uniform([count, 6, 6, 3], tf.add(seed, 1), -80.0, 80.0)
     stains = tf.image.resize(stains * each(u[19]), (size, size))
-    images = tf.where(hidden, stains, seen) + flat
+    images = tf.where(cover | (seen[..., :1] == 0.0), stains, seen) + flat
 
     kernel = tf.ones([3, 3, 3, 1]) / 9
     soft = tf.nn.depthwise_conv2d(images, kernel, [1, 1, 1, 1], "SAME")
@@ -333,10 +316,10 @@ def augment(images, seed, strength=1.0):
     channels = tf.where(some(23, 0.08)[:, None, None] > 0, tf.roll(tf.eye(3), 1, 0), tf.eye(3))
     color = saturation * channels + (1 - saturation) / 3
     color *= tf.exp(0.35 * u[24])[:, None, None]  # contraste
-    light = each(40 * u[25]) + each(20 * tf.transpose(u[26:29]))
-    light += 30 * (line[:, None, None] * each(u[29]) + line[None, :, None] * each(u[30]))
+    light = each(127.5 + 40 * u[25]) + each(20 * tf.transpose(u[26:29]))
+    light += 30 * (down * each(u[29]) + along * each(u[30]))
     flattened = tf.reshape(images - 127.5, [count, -1, 3]) @ color
-    return tf.clip_by_value(tf.reshape(flattened, tf.shape(images)) + 127.5 + light, 0.0, 255.0)
+    return tf.clip_by_value(tf.reshape(flattened, tf.shape(images)) + light, 0.0, 255.0)
 
 
 def open_photo(source, max_side=None):
@@ -435,7 +418,7 @@ def build_model(class_count, weights="imagenet", dense_units=(128,), bn_momentum
 
     def mobilenet(weights):
         return keras.applications.MobileNetV3Small(
-            input_shape=(None, None, 3), include_top=False, weights=weights
+            input_shape=IMAGE_SHAPE, include_top=False, weights=weights
         )
 
     start = Path(weights).name if weights else "al azar"
@@ -488,6 +471,22 @@ def reloadable(base):
         return operation(*args, **kwargs)
 
     return keras.models.clone_model(base, clone_function=lambda layer: layer, call_function=call)
+
+
+def train_from(model, first=None):
+    """Deja quietas las capas de la columna anteriores a una; hay que compilar después.
+
+    Las primeras, de bordes y colores, ya vienen hechas de ImageNet, y un paso que no las
+    deriva va un tercio más deprisa.
+
+    Args:
+        model: `keras.Model` de `build_model`.
+        first: comienzo del nombre de la primera capa que cambia, o None: cambian todas.
+    """
+    names = [layer.name for layer in model.layers]
+    start = next(i for i, name in enumerate(names) if name.startswith(first)) if first else 0
+    for i, layer in enumerate(model.layers):
+        layer.trainable = i >= start
 
 
 def fuse(layer):
@@ -697,31 +696,39 @@ def run_folder(checkpoints_dir, parameters):
         `Path` creada, `<fecha>-<huella>`; dentro, `respaldo/` existe solo si hay que continuar.
     """
     mark = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:8]
-    halfway = sorted(Path(checkpoints_dir).glob(f"*-{mark}/respaldo/training_metadata.json"))
+    halfway = sorted(Path(checkpoints_dir).glob(f"*-{mark}/respaldo"))
     new = Path(checkpoints_dir) / f"{time.strftime('%Y%m%d-%H%M%S')}-{mark}"
-    run = halfway[-1].parent.parent if halfway else new
+    run = halfway[-1].parent if halfway else new
     run.mkdir(parents=True, exist_ok=True)
     return run
 
 
 def best_checkpoint(run):
-    """El mejor punto de control de una ejecución, por la exactitud que lleva en su nombre.
+    """El mejor punto de control de una ejecución, por la pérdida que lleva en su nombre.
 
     Args:
-        run: carpeta con `epoca-07-valid-0.9321.weights.h5` y semejantes.
+        run: carpeta con `epoca-07-valid-0.9321-perdida-0.2103.weights.h5` y semejantes.
 
     Returns:
-        (file, epoch, accuracy); (None, 0, None) si no hay ninguno. A igualdad, el primero.
+        (file, epoch, loss); (None, 0, None) si no hay ninguno. A igualdad, el primero.
     """
     found = [
-        (file, int(file.name.split("-")[1]), float(file.name.split("-")[3].split(".weights")[0]))
-        for file in sorted(Path(run).glob("epoca-*-valid-*.weights.h5"))
+        (file, int(file.name.split("-")[1]), float(file.name.split("-")[5].split(".weights")[0]))
+        for file in sorted(Path(run).glob("epoca-*-valid-*-perdida-*.weights.h5"))
     ]
-    return max(found, key=lambda item: item[2], default=(None, 0, None))
+    return min(found, key=lambda item: item[2], default=(None, 0, None))
 
 
 class EpochLine(keras.callbacks.Callback):
-    """Una línea por época, en español y con el tiempo que falta; añade `seconds` al historial."""
+    """Una línea por época, en español y con el tiempo que falta; añade `seconds` al historial.
+
+    Args:
+        epochs: épocas de todo el entrenamiento, aunque `fit` se llame por etapas.
+    """
+
+    def __init__(self, epochs):
+        super().__init__()
+        self.epochs = epochs
 
     def on_epoch_begin(self, epoch, logs=None):
         self.began = time.monotonic()
@@ -731,7 +738,7 @@ class EpochLine(keras.callbacks.Callback):
         left = logs["seconds"] * (self.params["epochs"] - epoch - 1) / 60
         train, valid = 100 * logs["accuracy"], 100 * logs["val_accuracy"]
         print(
-            f"Época {epoch + 1:2d}/{self.params['epochs']} · pérdida {logs['loss']:.3f} · "
+            f"Época {epoch + 1:2d}/{self.epochs} · pérdida {logs['loss']:.3f} · "
             f"exactitud {train:.1f} % · valid {valid:.1f} % · "
             f"{logs['seconds']:.0f} s · faltan {left:.0f} min",
             flush=True,

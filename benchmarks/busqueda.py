@@ -8,6 +8,7 @@ Uso: `python benchmarks/busqueda.py "qué cambia" [clave=valor ...]`, con las cl
 
 import ast
 import csv
+import functools
 import os
 import sys
 import time
@@ -25,13 +26,12 @@ DEFAULTS = {
     "data": "../shared/card-data",
     "weights": "../shared/weights/mobilenet_v3_small_imagenet_no_top.h5",
     "start": "",  # pesos de otra prueba, para seguir desde ahí
-    "stages": ((224, 3, 16, 0.3, 1e-3), (224, 9, 32, 1.0, 1e-3)),  # lado, épocas, lote, aumento, tasa
+    "stages": ((3, 16, 0.3, 1e-3), (9, 32, 1.0, 1e-3)),  # épocas, lote, aumento, tasa
     "schedule": "cosine",
     "decay": 0.02,
     "momentum": 0.98,
     "repair": True,
-    "ema": 0.0,
-    "frozen": (),  # etapas con la columna quieta hasta expanded_conv_3
+    "first": None,  # en la primera etapa, la primera capa que cambia
     "seed": 0,
 }
 RECORD = Path(__file__).with_name("busqueda.csv")
@@ -64,35 +64,26 @@ def main(change, **options):
 
     class Curve(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
-            small = cu.shrink(valid_images, size)
-            right = int(np.sum(self.model.predict(small, verbose=0).argmax(1) == valid_labels))
+            right = int(np.sum(cu.predict(self.model, valid_images).argmax(1) == valid_labels))
             minutes = (time.monotonic() - began) / 60
             curve.append(f"{epoch + 1}:{right}")
-            print(f"{epoch + 1:2d} {logs['accuracy']:.3f} {right}/265 {minutes:.1f} min", flush=True)
-            if "save" in os.environ:
-                self.model.save_weights(f"{os.environ['save']}-{epoch + 1:02d}.weights.h5")
+            print(
+                f"{epoch + 1:2d} {logs['accuracy']:.3f} {right}/265 {minutes:.1f} min", flush=True
+            )
 
-    for number, (size, epochs, batch, strength, rate) in enumerate(p["stages"]):
-        for layer in model.layers:
-            if layer.name.startswith("expanded_conv_3"):
-                break
-            layer.trainable = number not in p["frozen"]
-
-        def augment(images, seed, strength=strength):
-            return cu.augment(images, seed, strength)
-
+    for epochs, batch, strength, rate in p["stages"]:
+        augment = functools.partial(cu.augment, strength=strength) if strength else None
         train_ds = cu.make_dataset(
-            cu.shrink(images[~held], size), labels[~held], len(names), batch,
-            augment if strength else None, shuffle=True, seed=p["seed"] + done,
+            images[~held], labels[~held], len(names), batch, augment, True, p["seed"] + done
         )
         steps = len(train_ds)
         if p["schedule"] == "cosine":
             rate = keras.optimizers.schedules.CosineDecay(
                 0.0, epochs * steps - steps // 2, warmup_target=rate, warmup_steps=steps // 2
             )
-        ema = {"use_ema": True, "ema_momentum": p["ema"]} if p["ema"] else {}
+        cu.train_from(model, None if done else p["first"])
         model.compile(
-            keras.optimizers.AdamW(rate, weight_decay=p["decay"], **ema),
+            keras.optimizers.AdamW(rate, weight_decay=p["decay"]),
             "categorical_crossentropy",
             metrics=["accuracy"],
         )
@@ -101,13 +92,12 @@ def main(change, **options):
         )
         done += epochs
     minutes = (time.monotonic() - began) / 60
-    probabilities = model.predict(cu.shrink(chosen, size), verbose=0)
+    probabilities = cu.predict(model, chosen)
     hits = probabilities.argmax(1) == truth
     loss = -np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-7))
-    np.savez(f"/tmp/held-{int(time.time())}.npz", p=probabilities, files=[str(f) for f, h in zip(files, held) if h])
     row = {
         "cambio": change,
-        "opciones": " ".join(f"{k}={v}" for k, v in options.items() if k not in ("data", "weights", "start")).replace(", ", ","),
+        "opciones": " ".join(sys.argv[2:]),
         "semilla": p["seed"],
         "décimo": int(hits[: held.sum()].sum()),
         "valid": int(hits[held.sum() :].sum()),
@@ -129,4 +119,7 @@ def main(change, **options):
 
 if __name__ == "__main__":
     pairs = (argument.split("=", 1) for argument in sys.argv[2:])
-    main(sys.argv[1], **{k: v if k in ("data", "weights", "schedule", "start") else ast.literal_eval(v) for k, v in pairs})
+    main(
+        sys.argv[1],
+        **{k: v if isinstance(DEFAULTS[k], str) else ast.literal_eval(v) for k, v in pairs},
+    )

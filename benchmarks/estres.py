@@ -70,7 +70,9 @@ def damage(image, kind, degree, rng):
         turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
         x = on_table(x, square @ turn / np.abs(turn[0]).sum() + 0.5, rng)
     elif kind == "inclinación":
-        x = on_table(x, square * (1 - share / 2) + rng.uniform(-share, share, (4, 2)) / 4 + 0.5, rng)
+        x = on_table(
+            x, square * (1 - share / 2) + rng.uniform(-share, share, (4, 2)) / 4 + 0.5, rng
+        )
     elif kind == "lejos":  # sin el aplastado a un cuadrado: 5 de ancho por 7 de alto
         away = rng.uniform(-0.5, 0.5, 2) * (1 - share)
         x = on_table(x, square * [share * 5 / 7, share] + 0.5 + away, rng)
@@ -79,7 +81,7 @@ def damage(image, kind, degree, rng):
     elif kind in ("oscura", "quemada"):
         x *= share
     elif kind == "sombra":
-        line = np.linspace(1, share, SIDE)[:: side]
+        line = np.linspace(1, share, SIDE)[::side]
         x *= line[:, None, None] if rng.random() < 0.5 else line[:, None]
     elif kind == "tono":
         x *= 1 + share * rng.permutation([-1, rng.choice([-1, 1]), 1])

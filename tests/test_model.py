@@ -186,17 +186,17 @@ os._exit(0)
 def test_run_folder_continues_only_the_same_interrupted_run(tmp_path):
     run = cu.run_folder(tmp_path, {"EPOCHS": 3})
     (run / "respaldo").mkdir()
-    (run / "respaldo" / "training_metadata.json").write_text("{}")
     assert cu.run_folder(tmp_path, {"EPOCHS": 3}) == run
     assert cu.run_folder(tmp_path, {"EPOCHS": 4}) != run
 
 
 def test_best_checkpoint_is_the_first_of_the_best(tmp_path):
     assert cu.best_checkpoint(tmp_path) == (None, 0, None)
-    for name in ("epoca-01-valid-0.9000", "epoca-02-valid-0.9500", "epoca-10-valid-0.9500"):
-        (tmp_path / f"{name}.weights.h5").touch()
-    file, epoch, accuracy = cu.best_checkpoint(tmp_path)
-    assert file.name.startswith("epoca-02") and (epoch, accuracy) == (2, 0.95)
+    for name in ("01-valid-0.9600-perdida-0.3000", "02-valid-0.9500-perdida-0.1500"):
+        (tmp_path / f"epoca-{name}.weights.h5").touch()
+    (tmp_path / "epoca-10-valid-0.9500-perdida-0.1500.weights.h5").touch()
+    file, epoch, loss = cu.best_checkpoint(tmp_path)
+    assert file.name.startswith("epoca-02") and (epoch, loss) == (2, 0.15)
 
 
 @pytest.mark.parametrize(

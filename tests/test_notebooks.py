@@ -45,17 +45,19 @@ def workspace(tmp_path_factory):
 
 def papermill_command(name, *parameters):
     """La orden del README, con otros parámetros."""
-    arguments = [value for parameter in parameters for value in ("-p", *parameter)]
+    arguments = [value for name, text in parameters for value in ("-y", f"{name}: {text}")]
     return [sys.executable, "-m", "papermill", name, f"salida-{name}", "--log-output", *arguments]
 
 
 def test_training_survives_a_kill_and_deployment_follows(workspace):
     """Sin red: dibuja la baraja, muere tras la primera época, sigue, guarda y se despliega."""
     before = cu.sha256(workspace / cu.PUBLISHED_MODEL)
-    command = papermill_command(TRAINING, ("DEMO_EPOCHS", "2"))
+    command = papermill_command(
+        TRAINING, ("DEMO_STAGES", "[[1, 32, 0.3, 0.001], [1, 32, 0.3, 0.001]]")
+    )
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, cwd=workspace, **quiet) as first:
-        while not list(workspace.glob("checkpoints/*/respaldo/training_metadata.json")):
+        while not list(workspace.glob("checkpoints/*/respaldo/*/training_metadata.json")):
             assert first.poll() is None, "el entrenamiento acabó antes de su primera época"
             time.sleep(0.2)
         subprocess.run(["pkill", "-9", "-P", str(first.pid)], check=True)  # muere el núcleo
@@ -102,8 +104,9 @@ def test_two_devices_run_the_2023_study_with_the_same_cells(workspace, tiny_deck
     notebook.cells.insert(0, nbformat.v4.new_code_cell(two_devices))
     nbformat.write(notebook, workspace / "dos.ipynb")
     study_2023 = {"STEPS_PER_EPOCH": 4, "SCHEDULE": "constant", "WEIGHT_DECAY": 0}
-    study_2023 |= {"BN_MOMENTUM": 0.999, "AUGMENT": False, "DENSE_UNITS": [128, 64]}
-    parameters = {"DATA_DIR": str(tiny_deck), "WEIGHTS": None, "DEMO_EPOCHS": 2, "BATCH_SIZE": 8}
+    study_2023 |= {"BN_MOMENTUM": 0.999, "FIRST_TRAINED": None, "REPAIR_LABELS": False}
+    study_2023 |= {"DENSE_UNITS": [128, 64], "DEMO_STAGES": [[2, 8, 0, 1e-3]]}
+    parameters = {"DATA_DIR": str(tiny_deck), "WEIGHTS": None}
     papermill.execute_notebook(
         workspace / "dos.ipynb",
         workspace / "salida-dos.ipynb",
