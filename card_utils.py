@@ -473,22 +473,6 @@ def reloadable(base):
     return keras.models.clone_model(base, clone_function=lambda layer: layer, call_function=call)
 
 
-def train_from(model, first=None):
-    """Deja quietas las capas de la columna anteriores a una; hay que compilar después.
-
-    Las primeras, de bordes y colores, ya vienen hechas de ImageNet, y un paso que no las
-    deriva va un tercio más deprisa.
-
-    Args:
-        model: `keras.Model` de `build_model`.
-        first: comienzo del nombre de la primera capa que cambia, o None: cambian todas.
-    """
-    names = [layer.name for layer in model.layers]
-    start = next(i for i, name in enumerate(names) if name.startswith(first)) if first else 0
-    for i, layer in enumerate(model.layers):
-        layer.trainable = i >= start
-
-
 def fuse(layer):
     """Al entrenar, esta `BatchNormalization` usa la operación fusionada de TensorFlow.
 

@@ -31,7 +31,6 @@ DEFAULTS = {
     "decay": 0.02,
     "momentum": 0.98,
     "repair": True,
-    "first": None,  # en la primera etapa, la primera capa que cambia
     "seed": 0,
 }
 RECORD = Path(__file__).with_name("busqueda.csv")
@@ -81,7 +80,6 @@ def main(change, **options):
             rate = keras.optimizers.schedules.CosineDecay(
                 0.0, epochs * steps - steps // 2, warmup_target=rate, warmup_steps=steps // 2
             )
-        cu.train_from(model, None if done else p["first"])
         model.compile(
             keras.optimizers.AdamW(rate, weight_decay=p["decay"]),
             "categorical_crossentropy",
