@@ -719,7 +719,7 @@ class EpochLine(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         logs["seconds"] = time.monotonic() - self.began
-        left = logs["seconds"] * (self.params["epochs"] - epoch - 1) / 60
+        left = logs["seconds"] * (self.epochs - epoch - 1) / 60
         train, valid = 100 * logs["accuracy"], 100 * logs["val_accuracy"]
         print(
             f"Época {epoch + 1:2d}/{self.epochs} · pérdida {logs['loss']:.3f} · "
