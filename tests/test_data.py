@@ -1,7 +1,9 @@
 """Encontrar los datos, comprobar las carpetas y leerlas."""
 
+import csv
 import shutil
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import keras
@@ -11,6 +13,7 @@ import tensorflow as tf
 from conftest import PROJECT
 
 import card_utils as cu
+from demo_deck import CLASS_NAMES
 
 
 @pytest.fixture
@@ -166,13 +169,52 @@ def test_augment_keeps_range_and_repeats_with_the_seed():
     assert all(not np.allclose(one[0], another) for another in one[1:])
 
 
-def test_augment_never_mirrors_and_half_turns_half(monkeypatch):
-    warps = []
-    monkeypatch.setattr(
-        keras.ops.image, "affine_transform", lambda images, warp: warps.append(warp) or images
-    )
-    cu.augment(np.zeros((256, *cu.IMAGE_SHAPE), np.float32), [0, 5])
-    a, b, _, c, d, *_ = np.asarray(warps[0]).T  # (x, y) -> (a x + b y, c x + d y)
+@pytest.fixture
+def warps(monkeypatch):
+    """Lo que `augment` da a la transformación: (imágenes, matrices), sin aplicarla."""
+    calls = []
+
+    def transform(images, warp):
+        calls.append((np.asarray(images), np.asarray(warp)))
+        return images
+
+    monkeypatch.setattr(keras.ops.image, "affine_transform", transform)
+    return calls
+
+
+def test_augment_turns_by_quarters_and_never_mirrors(warps):
+    cu.augment(np.zeros((400, 8, 8, 3), np.float32), [0, 5])
+    a, b, _, c, d, *_ = warps[0][1].T  # (x, y) -> (a x + b y, c x + d y)
     assert np.all(a * d - b * c > 0), "un determinante negativo es un espejo"
-    assert 100 < np.sum(a < 0) < 156
-    assert np.abs(np.sin(np.arctan2(c, a))).max() < 0.5
+    degrees = np.degrees(np.arctan2(c, a)) % 360
+    quarters = np.bincount(np.round(degrees / 90).astype(int) % 4, minlength=4)
+    assert np.all(np.abs(quarters - [140, 60, 140, 60]) < 40)
+    assert np.abs((degrees + 45) % 90 - 45).max() < 35
+
+
+def test_augment_swaps_the_center_of_a_quarter_and_keeps_every_corner(warps):
+    images = np.zeros((400, 32, 32, 3), np.float32)
+    images[:] = 40 + 0.4 * np.arange(400)[:, None, None, None]
+    cu.augment(images, [3, 4])
+    seen = warps[0][0]
+    # `seen` lleva restado un fondo liso: solo cuentan las diferencias dentro de cada imagen
+    other = np.abs(seen[:, 16, 16] - seen[:, 0, 0]).max(-1) > 0.1
+    assert 70 < other.sum() < 130
+    for row, column in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
+        assert np.allclose(seen[:, row, column], seen[:, 0, 0])
+
+
+def test_wrong_labels_are_repaired_only_where_the_facts_say(tmp_path):
+    faults = tmp_path / "faults.csv"
+    faults.write_text("kind,file,class,fact\nwrong_label,train/a/1.jpg,b,\nodd,train/a/2.jpg,b,\n")
+    files = [Path("datos/train") / name for name in ("a/1.jpg", "a/2.jpg", "b/1.jpg")]
+    labels, count = cu.repair_labels(np.array([0, 0, 1]), files, ["a", "b"], faults)
+    assert labels.tolist() == [1, 0, 1] and count == 1
+
+
+def test_the_facts_name_real_classes():
+    rows = list(csv.DictReader(open(PROJECT / "data_faults.csv", encoding="utf-8", newline="")))
+    wrong = [row for row in rows if row["kind"] == "wrong_label"]
+    assert wrong and all(row["class"] in CLASS_NAMES and row["fact"] for row in wrong)
+    assert all(row["file"].startswith("train/") for row in wrong), "valid y test no se tocan"
+    assert all(row["file"].split("/")[1] != row["class"] for row in wrong)
