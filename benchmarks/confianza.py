@@ -81,7 +81,7 @@ def main(data_dir="../shared/card-data", path=cu.PUBLISHED_MODEL):
         tuning[name] = {"auroc": auroc(cards[name], others[name]), "refused": refused}
     sets = cross_validated_sets(valid, labels)
 
-    images, labels, _ = cu.load_split(data_dir, "test", names)
+    images, labels, files = cu.load_split(data_dir, "test", names)
     test = ct.predict_logits(model, images)[0]
     readings, correct = ct.judge(test, trust, names), test.argmax(1) == labels
     raw = np.exp(ct.log_softmax(test)).max(1)
@@ -105,6 +105,11 @@ def main(data_dir="../shared/card-data", path=cu.PUBLISHED_MODEL):
             ),
             "tamaño_del_conjunto": float(np.mean([len(r.set) for r in readings])),
             "cartas_rechazadas": cu.score(int(refused.sum()), len(refused)),
+            "errores": [
+                {"file": "/".join(file.parts[-3:]), "answer": r.card, "confidence": r.confidence}
+                for file, r, right in zip(files, readings, correct, strict=True)
+                if not right
+            ],
             "errores_rechazados": f"{int(refused[~correct].sum())} de {int((~correct).sum())}",
         },
         "negativos": {
