@@ -50,17 +50,10 @@ def unit(images):
 
 def alike(thumbs):
     """Parejas (i, j, r, half) de miniaturas uint8 [n, 64, 64, 3] con correlación r > NEAR."""
-    gray = thumbs.mean(-1).reshape(-1, SIDE // 2, 2, SIDE // 2, 2).mean((2, 4))
-    small, found = unit(gray), []
-    for start in range(0, len(small), 1024):
-        for half in (False, True):
-            mine = small[start : start + 1024, :: -1 if half else 1]
-            for i, j in zip(*np.nonzero(mine @ small.T > 0.9), strict=True):
-                i += start  # las de gris de 32x32 pasan a la prueba en color
-                if i < j:
-                    one = thumbs[i, ::-1, ::-1] if half else thumbs[i]
-                    r = float(np.prod(unit(np.stack([one, thumbs[j]])), 0).sum())
-                    found += [(int(i), int(j), r, half)] if r > NEAR else []
+    straight, found = unit(thumbs), []
+    for half, other in ((False, straight), (True, unit(thumbs[:, ::-1, ::-1]))):
+        r = np.triu(straight @ other.T, 1)
+        found += [(i, j, float(r[i, j]), half) for i, j in np.argwhere(r > NEAR)]
     return found
 
 
@@ -82,19 +75,21 @@ def aligned(one, other):
     return float(np.prod(unit(np.stack([one[shared], moved[shared]])), 0).sum())
 
 
-def drawn_in_train(thumbs, splits, classes):
-    """{i: (j, r)}: imágenes fuera de train cuyo dibujo, alineado, está en train."""
-    soft = np.stack([cv2.GaussianBlur(thumb.mean(-1), None, 2)[::2, ::2] for thumb in thumbs])
-    soft, found = unit(soft), {}
-    for i in np.flatnonzero(splits != "train"):
-        train = np.flatnonzero((classes == classes[i]) & (splits == "train"))
+def drawn_in(train, others):
+    """{i: (j, r)}: cuáles de otras miniaturas [m, 64, 64, 3] tienen su dibujo en train [n, ...]."""
+    soft, soft_others = (
+        unit(np.stack([cv2.GaussianBlur(x.mean(-1), None, 2)[::2, ::2] for x in thumbs]))
+        for thumbs in (train, others)
+    )
+    found = {}
+    for i, other in enumerate(others):
         for step in (1, -1):
-            similar = soft[train] @ soft[i, ::step]
-            for k in np.argsort(-similar)[:6]:  # las seis más parecidas sin alinear
-                if similar[k] > 0.8:
-                    r = aligned(thumbs[train[k]], thumbs[i, ::step, ::step])
+            similar = soft @ soft_others[i, ::step]
+            for j in np.argsort(-similar)[:6]:  # las seis más parecidas sin alinear
+                if similar[j] > 0.8:
+                    r = aligned(train[j], other[::step, ::step])
                     if r > max(ALIGNED, found.get(i, (0, 0))[1]):
-                        found[i] = (train[k], r)
+                        found[i] = (j, r)
     return found
 
 
@@ -111,13 +106,16 @@ def main(data_dir="../shared/card-data"):
                 thumbs.append(cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA))
                 sizes["x".join(map(str, image.shape))] += 1
                 equal[hashlib.sha256(image.tobytes()).hexdigest()].append(files[-1])
-    looks, thumbs = np.array(looks), np.stack(thumbs)
+    looks, thumbs, files = np.array(looks), np.stack(thumbs), np.array(files)
     splits, classes = (np.array([file.split("/")[k] for file in files]) for k in (0, 1))
-    pairs = alike(thumbs)
-    near = [pair for pair in pairs if classes[pair[0]] == classes[pair[1]]]
-    within = [p for p in near if splits[p[0]] == splits[p[1]] == "train"]
-    across = [p for p in near if splits[p[0]] != splits[p[1]]]
-    drawn = drawn_in_train(thumbs, splits, classes)
+    near, drawn = [], []
+    for name in names:
+        mine, train = classes == name, splits == "train"
+        near += [(*files[mine][[i, j]], r, half) for i, j, r, half in alike(thumbs[mine])]
+        for i, (j, r) in drawn_in(thumbs[mine & train], thumbs[mine & ~train]).items():
+            drawn.append([files[mine & ~train][i], files[mine & train][j], round(r, 3)])
+    within = [p for p in near if p[0].startswith("train") and p[1].startswith("train")]
+    across = [p for p in near if p[0].split("/")[0] != p[1].split("/")[0]]
     result = {
         "counts": {
             split: {name: int(np.sum((splits == split) & (classes == name))) for name in names}
@@ -136,19 +134,10 @@ def main(data_dir="../shared/card-data"):
         "equal": [group for group in equal.values() if len(group) > 1],
         "near": {
             "limit": NEAR,
-            "train_images": len({i for p in within for i in p[:2]}),
-            "train_pairs": len(within),
-            "half_turns": sum(p[3] for p in near),
-            "across": [[files[j], files[i], round(r, 3), half] for i, j, r, half in across],
+            "train_images": len({file for pair in within for file in pair[:2]}),
+            "across": [[*p[:2], round(p[2], 3), p[3]] for p in across],
         },
-        "other_class": {
-            "pairs": len(pairs) - len(near),
-            "most": round(max(p[2] for p in pairs if classes[p[0]] != classes[p[1]]), 3),
-        },
-        "drawn": {
-            "limit": ALIGNED,
-            "files": [[files[i], files[j], round(r, 3)] for i, (j, r) in sorted(drawn.items())],
-        },
+        "drawn": {"limit": ALIGNED, "pairs": drawn},
         "minutes": round((time.monotonic() - began) / 60, 1),
         "environment": cu.environment(),
         "date": time.strftime("%Y-%m-%d"),

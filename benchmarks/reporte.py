@@ -98,7 +98,10 @@ def render(records=None):
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    env.filters |= {"card": cu.card_name, "score": lambda pair: cu.score(*pair)}
+    env.filters["card"] = cu.card_name
+    env.filters["short"] = lambda text: text.replace("Wilson 95 %: ", "")
+    env.filters["score"] = lambda pair: env.filters["short"](cu.score(*pair))
+    env.filters["percent"] = lambda x: f"{x} %" if x else "–"
     env.filters["pct"] = lambda x, digits=1: f"{100 * x:.{digits}f} %"
     env.globals |= {"confusions": confusions, "seeds": seeds_of(records["search"])}
     env.globals["median"] = lambda values: f"{np.median(list(values)):.0f}"
