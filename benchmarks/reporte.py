@@ -104,7 +104,8 @@ def render(records=None):
     env.filters["percent"] = lambda x: f"{x} %" if x else "–"
     env.filters["pct"] = lambda x, digits=1: f"{100 * x:.{digits}f} %"
     env.globals |= {"confusions": confusions, "seeds": seeds_of(records["search"])}
-    env.globals["median"] = lambda values: f"{np.median(list(values)):.0f}"
+    env.filters["inside"] = lambda files, split: [f for f in files if f.startswith(f"{split}/")]
+    env.filters["median"] = lambda values: f"{np.median(list(values)):.0f}"
     return env.get_template("plantilla.md").render(**records)
 
 
