@@ -149,10 +149,10 @@ def draw_confusions(errors):
         matrix = pd.DataFrame(0, names, names)
         for (truth, answer), n in count.items():
             matrix.loc[truth, answer] = n
-        sns.heatmap(
-            matrix, mask=matrix == 0, annot=True, cmap="Blues", cbar=False, linewidths=0.5, ax=ax
-        )
-        ax.set(title=f"Errores de test entre {what} (imágenes)")
+        text = matrix.astype(str).replace("0", "")
+        lines = {"linewidths": 0.5, "linecolor": "lightgray"}
+        sns.heatmap(matrix, vmin=0, annot=text, fmt="", cmap="Blues", cbar=False, ax=ax, **lines)
+        ax.set(title=f"Errores entre {what} (imágenes)")
         ax.set(xlabel="respuesta", ylabel="verdad")
 
 
