@@ -106,7 +106,10 @@ def main(data_dir="../shared/card-data", path=cu.PUBLISHED_MODEL):
             "tamaño_del_conjunto": float(np.mean([len(r.set) for r in readings])),
             "cartas_rechazadas": cu.score(int(refused.sum()), len(refused)),
             "errores": [
-                {"file": "/".join(file.parts[-3:]), "answer": r.card, "confidence": r.confidence}
+                {
+                    **{"file": "/".join(file.parts[-3:]), "truth": file.parent.name},
+                    **{"answer": r.card, "confidence": round(r.confidence, 4)},
+                }
                 for file, r, right in zip(files, readings, correct, strict=True)
                 if not right
             ],
