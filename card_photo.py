@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 
 WORK_SIDE = 640  # px del lado mayor con que se busca
-MIN_AREA = 0.015  # de la foto
+MIN_AREA = 0.005  # de la foto
 MIN_SIDE = 48  # px de la foto en el lado corto: menos no se lee, y así un palo no es una carta
-MAX_CARDS = 6
+MAX_CARDS = 7
 ASPECT = 2.5 / 3.5  # ancho entre alto de un naipe de póquer; el de bridge, 2.25 / 3.5
 FOCAL = 1.1  # del lado mayor: entre el gran angular de un móvil (0.75) y su teleobjetivo
 SUPPORT = 0.7  # parte del perímetro que ha de verse como canto
-LINES = 22  # rectas largas que se combinan de cuatro en cuatro
+SEGMENTS, LINES, PAIRS, QUADS = 250, 50, 220, 1500  # los que siguen en cada paso de `line_quads`
 
 
 def find_cards(photo):
@@ -36,22 +36,25 @@ def find_cards(photo):
         return []
     lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB)
     size = np.array(lab.shape[1::-1], np.float32)
-    quads = np.concatenate([contour_quads(cv2.medianBlur(lab, 5)), line_quads(lab[..., 0])])
+    quads = np.concatenate([contour_quads(cv2.medianBlur(lab, 5)), line_quads(small.min(2))])
     quads, aspect = plausible(quads, size)
     if not len(quads):
         return []
     field = gradient(lab)
-    rough = support(quads, field, 8)
-    keep = np.argsort(-rough)[:150]
-    quads, aspect, seen = quads[keep], aspect[keep], support(quads[keep], field, 32)
-    quality = seen * np.exp(-((np.log(aspect / ASPECT) / 0.5) ** 2))
-    quality *= (area(quads) / size.prod()) ** 0.08  # a igual canto, la carta y no su marco
+    prior = np.exp(-((np.log(aspect / ASPECT) / 0.5) ** 2))
+    prior *= (area(quads) / size.prod()) ** 0.08  # a igual canto, la carta y no su marco
+    keep = np.argsort(-support(quads, field, 8) * prior)[:300]
+    quads, seen = quads[keep], support(quads[keep], field, 32)
+    quality = seen * prior[keep]
     found = []
     for i in np.argsort(-quality):
         short = np.linalg.norm(quads[i, 1] - quads[i, 0]) / scale
         if seen[i] < SUPPORT or short < MIN_SIDE or len(found) == MAX_CARDS:
             continue
-        if not any(same_card(quads[i], quads[j]) for j in found) and printed(lab, quads[i]):
+        # Dentro de otra solo vale la que se ve mejor que ella: la carta, y no lo que lleva impreso
+        least = [(j, 0.3 if seen[i] > seen[j] else 0) for j in found]
+        repeated = any(same_card(quads[i], quads[j], share) for j, share in least)
+        if not repeated and printed(lab, quads[i]):
             found.append(i)
     return [order(refine(quads[i], field)) / scale for i in found]
 
@@ -80,35 +83,70 @@ def contour_quads(lab):
 def line_quads(light):
     """Cuadriláteros [n, 4, 2] que forman las rectas más largas de una luminosidad [alto, ancho].
 
-    Encuentran la carta cuyo contorno cortan un dedo, el borde o la falta de contraste.
+    Encuentran la carta cuyo contorno cortan un dedo, el borde o la falta de contraste. Los bordes
+    de la foto son rectas también: cierran la carta que se sale.
     """
-    segments = cv2.createLineSegmentDetector().detect(np.ascontiguousarray(light))[0]
+    even = cv2.createCLAHE(4, (4, 4)).apply(cv2.GaussianBlur(light, (3, 3), 0))  # blanco en blanco
+    segments = cv2.createLineSegmentDetector().detect(even)[0]
     if segments is None:
         return np.empty((0, 4, 2), np.float32)
     segments = segments.reshape(-1, 4)
     lengths = np.hypot(*(segments[:, 2:] - segments[:, :2]).T)
-    lines, total = np.empty((0, 3)), np.empty(0)  # (a, b, c): ax + by + c = 0 con a2 + b2 = 1
-    for i in np.argsort(-lengths)[:150]:
-        x, y, u, v = segments[i]
+    order = np.argsort(-lengths)[:SEGMENTS]
+    segments, lengths = segments[order][lengths[order] > 12], lengths[order][lengths[order] > 12]
+    high, wide = light.shape
+    # (a, b, c): ax + by + c = 0 con a2 + b2 = 1; y de dónde a dónde llega, según (-b, a)
+    lines = np.array([[0, 1, 0], [0, 1, 1 - high], [1, 0, 0], [1, 0, 1 - wide]], float)
+    reach = np.array([[-wide, 0], [-wide, 0], [0, high], [0, high]], float)
+    drawn = np.full(4, float(wide + high))  # lo trazado de cada recta, sin sus huecos
+    for (x, y, u, v), length in zip(segments, lengths, strict=True):
         ends = np.array([[x, u], [y, v], [1, 1]])
-        near = np.flatnonzero((np.abs(lines @ ends) < 2.5).all(1))
+        same = (np.abs(lines @ ends) < 2.5).all(1)
+        along = lines[:, 1:2] * -ends[0] + lines[:, :1] * ends[1]
+        low, top = along.min(1), along.max(1)
+        gap = np.maximum(low - reach[:, 1], reach[:, 0] - top)
+        near = np.flatnonzero(same & (2 * gap < length + reach[:, 1] - reach[:, 0]))
         if len(near):
-            total[near[0]] += lengths[i]
-        elif lengths[i] > 12:
-            line = np.array([v - y, x - u, u * y - x * v]) / lengths[i]
-            lines, total = np.vstack([lines, line]), np.append(total, lengths[i])
-    lines = lines[np.argsort(-total)[:LINES]]
+            i = near[0]
+            before, reach[i] = reach[i].copy(), (min(reach[i, 0], low[i]), max(reach[i, 1], top[i]))
+            drawn[i] += min(length, np.ptp(reach[i]) - np.ptp(before))
+        else:
+            a, b = (v - y) / length, (x - u) / length
+            lines = np.vstack([lines, [a, b, -a * x - b * y]])
+            reach = np.vstack([reach, [a * y - b * x, a * y - b * x + length]])
+            drawn = np.append(drawn, length)
+    best = np.argsort(-(drawn**2) / np.ptp(reach, axis=1))[:LINES]  # y no los renglones
+    lines, reach = lines[best], reach[best]
     first, second = np.triu_indices(len(lines), 1)
-    cos = np.abs((lines[first, :2] * lines[second, :2]).sum(1))
-    facing = np.flatnonzero(cos > 0.8)
+    direct = np.stack([-lines[:, 1], lines[:, 0]], 1)
+    middle = reach.mean(1)[:, None] * direct - lines[:, 2:] * lines[:, :2]
+    spread = reach[:, 1] - reach[:, 0]
+    apart = middle[second] - middle[first]
+    both = spread[first] + spread[second]
+    facing = np.abs((direct[first] * direct[second]).sum(1)) > 0.8
+    facing &= np.abs((apart * lines[first, :2]).sum(1)) > 20
+    facing &= np.abs((apart * direct[first]).sum(1)) < 0.75 * both
+    facing &= (np.hypot(*apart.T)) < 4 * both
+    facing = np.flatnonzero(facing)
+    facing = facing[np.argsort(-both[facing])[:PAIRS]]
     one, other = np.triu_indices(len(facing), 1)
-    a, c = first[facing[one]], second[facing[one]]
-    b, d = first[facing[other]], second[facing[other]]
-    crossed = np.abs((lines[a, :2] * lines[b, :2]).sum(1)) < 0.7
-    a, b, c, d = (lines[k[crossed]] for k in (a, b, c, d))
-    corners = np.stack([np.cross(*pair) for pair in ((a, b), (b, c), (c, d), (d, a))], 1)
+    four = np.stack(
+        [first[facing[one]], first[facing[other]], second[facing[one]], second[facing[other]]]
+    )
+    four = four[:, np.abs((direct[four[0]] * direct[four[1]]).sum(1)) < 0.7]
+    a, b, c = lines[four].transpose(2, 0, 1)  # [4, n] cada uno
+    a1, b1, c1 = (np.roll(part, -1, 0) for part in (a, b, c))
     with np.errstate(divide="ignore", invalid="ignore"):
-        corners = corners[..., :2] / corners[..., 2:]
+        corners = np.stack([b * c1 - c * b1, c * a1 - a * c1], 2) / (a * b1 - b * a1)[..., None]
+        # Parte de cada lado que se ve de verdad como recta
+        ends = np.stack([np.roll(corners, 1, 0), corners])
+        along = np.sort((ends * direct[four]).sum(3), 0)
+        seen = np.minimum(along[1], reach[four, 1]) - np.maximum(along[0], reach[four, 0])
+        seen = np.clip(seen / (along[1] - along[0]), 0, 1)
+    seen = np.nan_to_num(seen)
+    total = seen.sum(0) * (np.sort(seen, 0)[1] > 0.3)
+    keep = np.argsort(-total)[:QUADS]
+    corners = corners[:, keep[total[keep] > 1.6]].transpose(1, 0, 2)
     return corners[np.isfinite(corners).all((1, 2))].astype(np.float32)
 
 
@@ -161,14 +199,18 @@ def area(quads, signed=False):
 
 
 def gradient(lab):
-    """Gradiente (dx, dy), float32 [alto, ancho], del canal Lab que más cambia en cada píxel."""
+    """Gradiente (dx, dy), float32 [alto, ancho], del canal Lab que más cambia en cada píxel.
+
+    Va en unidades de un canto claro, que lo es menos en una foto sin grano ni dibujo.
+    """
     dx = cv2.Sobel(cv2.GaussianBlur(lab, (5, 5), 0), cv2.CV_32F, 1, 0)
     dy = cv2.Sobel(cv2.GaussianBlur(lab, (5, 5), 0), cv2.CV_32F, 0, 1)
     (x, *dx), (y, *dy) = cv2.split(dx), cv2.split(dy)
     for u, v in zip(dx, dy, strict=True):
         more = u * u + v * v > x * x + y * y
         x, y = np.where(more, u, x), np.where(more, v, y)
-    return x, y
+    clear = np.clip(4 * np.median(np.hypot(x, y)), 10, 30)
+    return x / clear, y / clear
 
 
 def support(quads, field, count):
@@ -193,7 +235,7 @@ def support(quads, field, count):
     dx, dy = (part.ravel()[here] for part in field)
     across = dx * unit_x + dy * unit_y
     across *= inside & (across**2 > 0.7 * (dx**2 + dy**2))
-    strong = np.clip(np.abs(across) / 30, 0, 1) * np.sign(across)
+    strong = np.minimum(np.abs(across), 1) * np.sign(across)
     votes = np.stack([strong.max(3).mean(2), (-strong).max(3).mean(2)], 2).max(2)
     votes += 0.5 * (1 - inside.any(3).mean(2))  # lo que queda fuera de la foto no se sabe
     return votes.mean(1) * 0.6 + 0.4 * np.sort(votes, 1)[:, 1]  # un lado malo se perdona
@@ -219,11 +261,11 @@ def refine(quad, field):
     return corners if np.abs(corners - quad).max() < 8 else quad
 
 
-def same_card(one, other):
-    """Si dos cuadriláteros [4, 2] son la misma carta, o uno es el marco impreso del otro."""
+def same_card(one, other, share):
+    """Si dos cuadriláteros [4, 2] comparten más de `share` del mayor y la mitad del menor."""
     shared = cv2.intersectConvexConvex(one, other)[0]
     small, large = sorted(area(np.stack([one, other])))
-    return shared > 0.2 * large and shared > 0.5 * small
+    return shared > share * large and shared > 0.5 * small
 
 
 def printed(lab, quad):
