@@ -242,11 +242,11 @@ def make_dataset(images, labels, class_count, batch_size=32, augment=None, shuff
     )
 
 
-def augment(images, seed, strength=1.0):
+def augment(images, seed, strength=1.0, turn=20):
     """Aumento: cada carta sale como en otra foto, con otra postura, luz, fondo y nitidez.
 
     Una sola transformación proyectiva por imagen (tres capas sueltas cuestan el triple): cuartos
-    y medias vueltas (un naipe es simétrico), giro de 20 grados, escala, cizalla, desplazamiento y
+    y medias vueltas (un naipe es simétrico), giro, escala, cizalla, desplazamiento y
     perspectiva; una de cada tres, tomada de lejos y sin aplastar. Antes, una de cada cuatro lleva
     en el centro el de otra carta: manda el índice de la esquina. Después, fondo de manchas, algo
     que tapa, desenfoque, saturación (hasta gris, o con los canales cambiados: hay barajas de
@@ -256,6 +256,8 @@ def augment(images, seed, strength=1.0):
         images: float32 [b, n, n, 3] en 0..255.
         seed: int [2]; la misma semilla da el mismo resultado.
         strength: fuerza, 0..1; multiplica ángulos, cambios y proporciones.
+        turn: giro máximo en grados, hacia cada lado; el que pasa de 20 aleja la carta, para que
+            no se salga la esquina con el índice.
 
     Returns:
         float32 [b, n, n, 3] en 0..255.
@@ -281,8 +283,10 @@ def augment(images, seed, strength=1.0):
     images = tf.where(center, tf.roll(images, 1, 0), images)
 
     far = some(0, 0.35)
-    angle = math.radians(20) * u[1] + math.pi * some(2, 0.5) + math.pi / 2 * some(3, 0.3)
+    tilt = math.radians(turn) * u[1]
+    angle = tilt + math.pi * some(2, 0.5) + math.pi / 2 * some(3, 0.3)
     zoom = 0.05 + 0.15 * u[4] + 0.9 * far * tf.abs(u[5])  # aleja más que acerca
+    zoom += (1 - far) * tf.maximum(0.0, tf.abs(tilt) - math.radians(20))
     aspect, narrow = (0.08 + 0.2 * far) * u[6], 0.17 * far  # 0.17 deshace el aplastado 5:7
     x_scale, y_scale = tf.exp(zoom + aspect), tf.exp(zoom - aspect)
     shift = size * (0.08 + 0.45 * far * (tf.exp(zoom) - 1))
