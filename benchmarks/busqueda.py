@@ -4,6 +4,8 @@ El décimo (762 imágenes, estratificado y siempre el mismo) y `valid` (265) sum
 que elegir; `test` no se lee. Añade una fila a `benchmarks/busqueda.csv`, también si sale mal.
 
 Uso: `python benchmarks/busqueda.py "qué cambia" [clave=valor ...]`, con las claves de DEFAULTS.
+Las filas más antiguas nombran opciones que se probaron y ya no existen: el lado de la imagen en
+`stages`, `batch`, `strength` y `frozen` (capas quietas).
 """
 
 import ast
@@ -26,7 +28,7 @@ DEFAULTS = {
     "data": "../shared/card-data",
     "weights": "../shared/weights/mobilenet_v3_small_imagenet_no_top.h5",
     "start": "",  # pesos de otra prueba, para seguir desde ahí
-    "stages": ((3, 16, 0.3, 1e-3), (9, 32, 1.0, 1e-3)),  # épocas, lote, aumento, tasa
+    "stages": ((3, 16, 0.3, 20, 1e-3),),  # épocas, lote, fuerza y giro del aumento, tasa
     "schedule": "cosine",
     "decay": 0.02,
     "momentum": 0.98,
@@ -34,6 +36,16 @@ DEFAULTS = {
     "seed": 0,
 }
 RECORD = Path(__file__).with_name("busqueda.csv")
+
+
+def compile_stage(model, epochs, steps, rate, decay, schedule="cosine"):
+    """Prepara una etapa como el cuaderno: AdamW, media época de subida y coseno hasta cero."""
+    if schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0, epochs * steps - steps // 2, warmup_target=rate, warmup_steps=steps // 2
+        )
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=decay)
+    model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
 
 
 def main(change, **options):
@@ -70,21 +82,12 @@ def main(change, **options):
                 f"{epoch + 1:2d} {logs['accuracy']:.3f} {right}/265 {minutes:.1f} min", flush=True
             )
 
-    for epochs, batch, strength, rate in p["stages"]:
-        augment = functools.partial(cu.augment, strength=strength) if strength else None
+    for epochs, batch, strength, turn, rate in p["stages"]:
+        augment = functools.partial(cu.augment, strength=strength, turn=turn) if strength else None
         train_ds = cu.make_dataset(
             images[~held], labels[~held], len(names), batch, augment, True, p["seed"] + done
         )
-        steps = len(train_ds)
-        if p["schedule"] == "cosine":
-            rate = keras.optimizers.schedules.CosineDecay(
-                0.0, epochs * steps - steps // 2, warmup_target=rate, warmup_steps=steps // 2
-            )
-        model.compile(
-            keras.optimizers.AdamW(rate, weight_decay=p["decay"]),
-            "categorical_crossentropy",
-            metrics=["accuracy"],
-        )
+        compile_stage(model, epochs, len(train_ds), rate, p["decay"], p["schedule"])
         history = model.fit(
             train_ds, initial_epoch=done, epochs=done + epochs, verbose=0, callbacks=[Curve()]
         )

@@ -66,7 +66,7 @@ def main(data_dir="../shared/card-data", path=cu.PUBLISHED_MODEL):
     names, head = metadata["class_names"], model.layers[-1].get_weights()[0]
     images, labels, _ = cu.load_split(data_dir, "valid", names)
     valid, valid_features = ct.predict_logits(model, images)
-    trust = ct.trust_from_logits(valid, labels)
+    trust = ct.fit_trust(model, images, labels)
     metadata["trust"] = trust  # lo demás, también el sha256, queda como estaba
     text = json.dumps(metadata, indent=1, ensure_ascii=False) + "\n"
     cu.write_atomic(Path(path).with_suffix(".json"), text.encode())

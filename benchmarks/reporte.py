@@ -24,6 +24,7 @@ import pandas as pd
 import seaborn as sns
 from PIL import Image
 
+import card_trust as ct
 import card_utils as cu
 
 PROJECT = Path(__file__).parents[1]
@@ -156,21 +157,6 @@ def draw_confusions(errors):
         ax.set(xlabel="respuesta", ylabel="verdad")
 
 
-def draw_reliability(reliability):
-    """Acierto frente a confianza, antes y después de calibrar; el área es el número de imágenes."""
-    _, ax = plt.subplots(figsize=(5.5, 4.2), layout="constrained")
-    ax.plot([0, 100], [0, 100], color="gray", linestyle="--", label="calibración perfecta")
-    for label, bins in reliability.items():
-        confidence, accuracy, count = np.array(bins).T
-        ax.scatter(100 * confidence, 100 * accuracy, 20 + 3 * count, alpha=0.6, label=label)
-    ax.set(
-        title="Confianza y acierto en test, por tramos",
-        xlabel="confianza media (%)",
-        ylabel="aciertos (%)",
-    )
-    ax.legend(loc="lower right", markerscale=0.5)
-
-
 def figures(records):
     """Las figuras que se pueden hacer: {nombre: (función, datos)}."""
     model, data, study = records["model"], records["data"], records["study"]
@@ -186,7 +172,8 @@ def figures(records):
         if test.get("errores"):
             found["confusiones"] = draw_confusions, test["errores"]
         names = {"fiabilidad_sin_calibrar": "sin calibrar", "fiabilidad": "calibrada"}
-        found["fiabilidad"] = draw_reliability, {v: test[k]["bins"] for k, v in names.items()}
+        measured = {label: test[key] for key, label in names.items()}
+        found["fiabilidad"] = lambda data: ct.plot_reliability(**data), measured
     return found
 
 

@@ -1,6 +1,8 @@
 """Exporta el modelo a LiteRT y lo compara con Keras en test: respuesta, tamaño y tiempo.
 
 python benchmarks/tflite.py [DATA_DIR] [MODELO]
+
+El de int8 se queda junto al modelo, con `_int8` en el nombre.
 """
 
 import json
@@ -28,7 +30,8 @@ def main(data_dir="../shared/card-data", path=cu.PUBLISHED_MODEL):
     runs, sizes = {"keras": model.predict_on_batch}, {"keras": Path(path).stat().st_size}
     with tempfile.TemporaryDirectory() as scratch:
         for name, quantize in (("float32", False), ("int8", True)):
-            file = Path(scratch, f"{name}.tflite")
+            folder = Path(path).parent if quantize else Path(scratch)
+            file = folder / f"{Path(path).stem}_{name}.tflite"
             ct.export_tflite(model, file, metadata["class_names"], quantize)
             interpreter = tf.lite.Interpreter(model_content=file.read_bytes(), num_threads=2)
             interpreter.allocate_tensors()

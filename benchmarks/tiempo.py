@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import keras  # noqa: E402
 import papermill  # noqa: E402
 import tensorflow as tf  # noqa: E402
+from busqueda import compile_stage  # noqa: E402
 
 import card_utils as cu  # noqa: E402
 
@@ -38,10 +39,9 @@ class Clock(keras.callbacks.Callback):
         print(f"{epoch + 1:2d} {self.epochs[-1][0]:5.0f} s {100 * logs['val_accuracy']:.2f} %")
 
 
-def compile_and_fit(model, optimizer, train, valid, **options):
+def timed_fit(model, train, valid, **options):
     """Entrena y devuelve [(segundos, valid en 0..1)] de cada época."""
     clock = Clock()
-    model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
     model.fit(train, validation_data=valid, verbose=0, callbacks=[clock], **options)
     return clock.epochs
 
@@ -51,20 +51,16 @@ def ours(data, weights):
     known = papermill.inspect_notebook(str(NOTEBOOK))
     p = {key: known[key]["default"] for key in ("STAGES", "WEIGHT_DECAY", "BN_MOMENTUM")}
     p = {key: ast.literal_eval(value) for key, value in p.items()}
-    epochs, batch, strength, rate = p["STAGES"][0]
+    epochs, batch, strength, turn, rate = p["STAGES"][0]
     names = cu.find_classes(data)
     images, labels, files = cu.load_split(data, "train", names)
     labels, _ = cu.repair_labels(labels, files, names)
     valid = cu.make_dataset(*cu.load_split(data, "valid", names)[:2], len(names), 8)
-    augment = functools.partial(cu.augment, strength=strength)
+    augment = functools.partial(cu.augment, strength=strength, turn=turn)
     train = cu.make_dataset(images, labels, len(names), batch, augment, shuffle=True)
-    steps = len(train)
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.0, epochs * steps - steps // 2, warmup_target=rate, warmup_steps=steps // 2
-    )
     model, _ = cu.build_model(len(names), weights, (128,), p["BN_MOMENTUM"])
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=p["WEIGHT_DECAY"])
-    curve = compile_and_fit(model, optimizer, train, valid, epochs=epochs)
+    compile_stage(model, epochs, len(train), rate, p["WEIGHT_DECAY"])
+    curve = timed_fit(model, train, valid, epochs=epochs)
 
     seconds = []
     still = tf.data.Dataset.from_tensors(next(iter(train))).repeat()
@@ -95,7 +91,8 @@ def study_2023(data, weights, epochs=15):
 
     shapes = (tf.TensorSpec((None, *cu.IMAGE_SHAPE)), tf.TensorSpec((None, train.num_classes)))
     batches = tf.data.Dataset.from_generator(forever, output_signature=shapes)
-    return compile_and_fit(model, "adam", batches, valid, epochs=epochs, steps_per_epoch=200)
+    model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+    return timed_fit(model, batches, valid, epochs=epochs, steps_per_epoch=200)
 
 
 def main(
