@@ -185,10 +185,10 @@ def conformal_threshold(scores, coverage=0.95):
 def fit_trust(model, images, labels, copies=4, strength=0.5):
     """Ajusta con `valid` lo que `judge` necesita.
 
-    Usa copias de `valid` con aumento, como fotos corrientes: con `valid` se eligió la época, y
-    tal cual le sale tan bien a la red que lo ajustado confiaría de más. El conjunto conforme es
-    LAC (Sadinle et al. 2019): no conformidad 1 - p. El umbral de rechazo es el percentil 2 de la
-    energía de las cartas acertadas: rechaza el 2 % de ellas.
+    Usa copias de `valid` con aumento, como fotos corrientes: tal cual sirvió para elegir los
+    pesos, y lo ajustado confiaría de más. El conjunto conforme es LAC (Sadinle et al. 2019): no
+    conformidad 1 - p. El umbral de rechazo es el percentil 2 de la energía de las cartas
+    acertadas: rechaza el 2 % de ellas.
 
     Args:
         model: clasificador de este proyecto.

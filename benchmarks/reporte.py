@@ -29,6 +29,7 @@ import card_utils as cu
 
 PROJECT = Path(__file__).parents[1]
 FOLDER, REPORT = PROJECT / "reporte", PROJECT / "Reporte_DL.md"
+FIRST_MODEL = "a2b6ca53"  # el primero que publicamos, para comparar lo que aguantan
 
 
 def load_records():
@@ -46,7 +47,9 @@ def load_records():
     with h5py.File(PROJECT / cu.PUBLISHED_MODEL) as file:
         sizes = []
         file["model_weights"].visititems(lambda _, node: sizes.append(getattr(node, "size", 0)))
-    stress = [r for r in read("benchmarks/estres.csv") if r["modelo"] == model["sha256"][:8]]
+    rows = read("benchmarks/estres.csv")
+    stress = [r for r in rows if r["modelo"] == model["sha256"][:8]]
+    before = {(r["daño"], r["grado"]): r for r in rows if r["modelo"] == FIRST_MODEL}
     return {
         "model": model,
         "weights": int(sum(sizes)),
@@ -55,6 +58,7 @@ def load_records():
         "study": read("benchmarks/estudio_2023.json") or {},
         "search": read("benchmarks/busqueda.csv"),
         "stress": stress,
+        "before": before,
         "faults": read("data_faults.csv"),
     }
 
@@ -106,6 +110,7 @@ def render(records=None):
     env.filters["pct"] = lambda x, digits=1: f"{100 * x:.{digits}f} %"
     env.globals |= {"confusions": confusions, "seeds": seeds_of(records["search"])}
     env.filters["inside"] = lambda files, split: [f for f in files if f.startswith(f"{split}/")]
+    env.filters["share"] = lambda row: f"{100 * int(row['aciertos']) / int(row['imágenes']):.1f} %"
     env.filters["median"] = lambda values: f"{np.median(list(values)):.0f}"
     return env.get_template("plantilla.md").render(**records)
 
