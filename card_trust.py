@@ -160,11 +160,10 @@ def plot_reliability(**measured):
     for name, result in measured.items():
         confidence, accuracy, count = np.transpose(result["bins"])
         label = f"{name}: ECE {100 * result['ece']:.1f} %"
-        (line,) = axes.plot(100 * confidence, 100 * accuracy, label=label)
-        axes.scatter(100 * confidence, 100 * accuracy, 10 + count, color=line.get_color())
+        axes.scatter(100 * confidence, 100 * accuracy, 20 + count, alpha=0.6, label=label)
     axes.set(xlabel="seguridad media del tramo (%)", ylabel="exactitud del tramo (%)")
     axes.set(title="Fiabilidad (área del punto: imágenes)")
-    axes.legend()
+    axes.legend(markerscale=0.6)
     plt.show()
 
 

@@ -21,8 +21,8 @@ import card_utils as cu  # noqa: E402
 from demo_deck import CLASS_NAMES, STYLES, draw_card, photograph  # noqa: E402
 
 
-def main(count=2000):
-    """Lee 1/4 de la carpeta y luego entera: si la memoria no crece, 10,000 caben igual."""
+def main(count=10000):
+    """Lee una cuarta parte de la carpeta y luego entera: la memoria no debe crecer."""
     model, metadata = cu.load_model()
     result = {}
     with tempfile.TemporaryDirectory() as scratch:

@@ -30,6 +30,14 @@ def auroc(cards, others):
     return float(np.mean(cards[:, None] > others) + np.mean(cards[:, None] == others) / 2)
 
 
+def perfect_ece(confidence, draws=1000):
+    """El ECE que daría el azar si cada seguridad fuera exacta: media y percentil 95."""
+    rng, confidence = np.random.default_rng(0), np.asarray(confidence)
+    hits = rng.random((draws, len(confidence))) < confidence
+    found = [ct.reliability(confidence, row)["ece"] for row in hits]
+    return {"media": float(np.mean(found)), "percentil_95": float(np.quantile(found, 0.95))}
+
+
 def candidates(logits, features, head):
     """Medidas de rechazo que no guardan nada aparte del modelo; mayor, más carta."""
     return {
@@ -100,6 +108,7 @@ def main(data_dir="../shared/card-data", path=cu.PUBLISHED_MODEL):
         "test": {
             "fiabilidad_sin_calibrar": ct.reliability(raw, correct),
             "fiabilidad": ct.reliability([r.confidence for r in readings], correct),
+            "ece_de_una_perfecta": perfect_ece([r.confidence for r in readings]),
             "cobertura": float(
                 np.mean([names[k] in r.set for k, r in zip(labels, readings, strict=True)])
             ),
