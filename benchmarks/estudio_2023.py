@@ -103,9 +103,11 @@ def main(RECORD=PROJECT / "benchmarks/estudio_2023.json", **parameters):
                 log_output=True,
             )
             metadata = json.loads(model.with_suffix(".json").read_text("utf-8"))
-            done[name] = {key: metadata[key] for key in KEYS}
+            run = {key: metadata[key] for key in KEYS}
             if name == "20 épocas":
-                done["inicial"] = first_epochs(done[name], model, folder, parameters["DATA_DIR"])
+                data = PROJECT / parameters.get("DATA_DIR", "card-data")
+                done["inicial"] = first_epochs(run, model, folder, data)
+            done[name] = run
         text = json.dumps(done, indent=1, ensure_ascii=False) + "\n"
         cu.write_atomic(record, text.encode())
 
