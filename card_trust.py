@@ -181,30 +181,28 @@ def conformal_threshold(scores, coverage=0.95):
     return float(np.sort(scores)[k - 1]) if k <= len(scores) else float("inf")
 
 
-def fit_trust(model, images, labels, copies=4, strength=0.5):
+def fit_trust(model, images, labels):
     """Ajusta con `valid` lo que `judge` necesita.
 
-    Usa copias de `valid` con aumento, como fotos corrientes: tal cual sirvió para elegir los
-    pesos, y lo ajustado confiaría de más. El conjunto conforme es LAC (Sadinle et al. 2019): no
-    conformidad 1 - p. El umbral de rechazo es el percentil 2 de la energía de las cartas
+    Usa cuatro copias de `valid` con medio aumento, como fotos corrientes: tal cual sirvió para
+    elegir los pesos, y lo ajustado confiaría de más. El conjunto conforme es LAC (Sadinle et al.
+    2019): no conformidad 1 - p. El umbral de rechazo es el percentil 2 de la energía de las cartas
     acertadas: rechaza el 2 % de ellas.
 
     Args:
         model: clasificador de este proyecto.
         images: uint8 [n, 224, 224, 3] de `valid`.
         labels: int [n].
-        copies: copias de cada imagen.
-        strength: fuerza de su aumento, 0..1.
 
     Returns:
         dict para la clave "trust" del JSON.
     """
     logits = [
-        predict_logits(model, np.uint8(cu.augment(np.float32(batch), [copy, i], strength)))[0]
-        for copy in range(copies)
+        predict_logits(model, np.uint8(cu.augment(np.float32(batch), [copy, i], 0.5)))[0]
+        for copy in range(4)
         for i, batch in enumerate(np.split(images, range(BATCH, len(images), BATCH)))
     ]
-    return trust_from_logits(np.concatenate(logits), np.tile(labels, copies))
+    return trust_from_logits(np.concatenate(logits), np.tile(labels, 4))
 
 
 def trust_from_logits(logits, labels):

@@ -256,8 +256,8 @@ def augment(images, seed, strength=1.0, turn=20):
         images: float32 [b, n, n, 3] en 0..255.
         seed: int [2]; la misma semilla da el mismo resultado.
         strength: fuerza, 0..1; multiplica ángulos, cambios y proporciones.
-        turn: giro máximo en grados, hacia cada lado; el que pasa de 20 aleja la carta, para que
-            no se salga la esquina con el índice.
+        turn: giro máximo en grados, hacia cada lado, con fuerza 1; el que pasa de 20 aleja la
+            carta, para que no se salga la esquina con el índice.
 
     Returns:
         float32 [b, n, n, 3] en 0..255.

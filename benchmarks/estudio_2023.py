@@ -95,8 +95,11 @@ def main(RECORD=PROJECT / "benchmarks/estudio_2023.json", **parameters):
                 PROJECT / "Entrenamiento_DL.ipynb",
                 Path(scratch, "variante.ipynb"),
                 {
-                    **{**BASE, **change, **parameters},
-                    **{"MODEL_PATH": str(model), "CHECKPOINTS_DIR": str(folder)},
+                    **BASE,
+                    **change,
+                    **parameters,
+                    "MODEL_PATH": str(model),
+                    "CHECKPOINTS_DIR": str(folder),
                 },
                 cwd=PROJECT,
                 progress_bar=False,
