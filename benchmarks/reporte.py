@@ -1,7 +1,8 @@
 """Hace el reporte: figuras en `reporte/` y `Reporte_DL.md`, de lo apuntado por otras órdenes.
 
 Uso: `python benchmarks/reporte.py`. Ninguna cifra medida se escribe a mano: la plantilla
-`reporte/plantilla.md` las toma de los registros. Lo que aún no está medido, lo dice.
+`reporte/plantilla.md` las toma de los registros, y las tablas de «Qué aporta cada cosa» van también
+al cuaderno de entrenamiento. Lo que aún no está medido, lo dice.
 """
 
 import csv
@@ -19,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import h5py
 import jinja2
 import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -29,6 +31,7 @@ import card_utils as cu
 
 PROJECT = Path(__file__).parents[1]
 FOLDER, REPORT = PROJECT / "reporte", PROJECT / "Reporte_DL.md"
+NOTEBOOK = PROJECT / "Entrenamiento_DL.ipynb"
 FIRST_MODEL = "a2b6ca53"  # el primero que publicamos, para comparar lo que aguantan
 
 
@@ -93,6 +96,53 @@ def seeds_of(search):
     return table
 
 
+def ablation(search):
+    """Tabla Markdown de la primera etapa entera y quitándole una cosa cada vez."""
+    first = [row for row in search if row["cambio"].startswith("primera etapa")]
+    shares = [
+        float(r["selección (%)"]) for r in first if not re.sub(r"seed=\d+", "", r["opciones"])
+    ]
+    mean = np.mean(shares)
+    lines = [
+        "| primera etapa | décimo y `valid` (%) | diferencia | pérdida |",
+        "| --- | --- | --- | --- |",
+        f"| entera, {len(shares)} semillas | {mean:.1f} (de {min(shares):.1f} a {max(shares):.1f}) "
+        f"| – | {first[0]['pérdida']} |",
+    ]
+    for row in first:
+        share = float(row["selección (%)"])
+        if row["semilla"] == first[0]["semilla"] and row["opciones"]:
+            what = row["cambio"].split(", ", 1)[1]
+            lines.append(f"| {what} | {share:.1f} | {share - mean:+.1f} | {row['pérdida']} |")
+    return "\n".join(lines)
+
+
+def stages(model):
+    """Tabla Markdown de cómo acaba cada etapa del modelo publicado, y de la media de pesos."""
+    history, end, total = pd.DataFrame(model["history"]), 0, model["valid"]["total"]
+    lines = [
+        "| etapa | épocas | train, con su aumento (%) | `valid` | pérdida en `valid` | minutos |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for number, (epochs, *_) in enumerate(model["parameters"]["STAGES"], 1):
+        rows, end = history[end : end + epochs], end + epochs
+        last = rows.iloc[-1]
+        lines.append(
+            f"| {number} | {epochs} | {100 * last.accuracy:.1f} "
+            f"| {total * last.val_accuracy:.0f}/{total} | {last.val_loss:.3f} "
+            f"| {rows.seconds.sum() / 60:.0f} |"
+        )
+    best, share = model["valid"]["best_epoch"], model["valid"].get("last_share")
+    what = f"época {best}" + (f", con un {100 * share:.0f} % de la última" if share else "")
+    lines.append(f"| publicado: {what} | – | – | {model['valid']['correct']}/{total} | – | – |")
+    return "\n".join(lines)
+
+
+def tables(records):
+    """Las dos tablas anteriores, para la celda «ablacion» del cuaderno de entrenamiento."""
+    return ablation(records["search"]) + "\n\n" + stages(records["model"])
+
+
 def render(records=None):
     """El texto de `Reporte_DL.md`, sin escribir nada."""
     records = records or load_records()
@@ -108,7 +158,8 @@ def render(records=None):
     env.filters["score"] = lambda pair: env.filters["short"](cu.score(*pair))
     env.filters["percent"] = lambda x: f"{x} %" if x else "–"
     env.filters["pct"] = lambda x, digits=1: f"{100 * x:.{digits}f} %"
-    env.globals |= {"confusions": confusions, "seeds": seeds_of(records["search"])}
+    env.globals |= {"confusions": confusions, "ablation": ablation, "stages": stages}
+    env.globals["seeds"] = seeds_of(records["search"])
     env.filters["inside"] = lambda files, split: [f for f in files if f.startswith(f"{split}/")]
     env.filters["share"] = lambda row: f"{100 * int(row['aciertos']) / int(row['imágenes']):.1f} %"
     env.filters["median"] = lambda values: f"{np.median(list(values)):.0f}"
@@ -205,6 +256,10 @@ def main():
         plt.savefig(FOLDER / f"{name}.png", dpi=100, metadata={"Comment": mark(data)})
         plt.close()
     cu.write_atomic(REPORT, render(records).encode())
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    cell = next(cell for cell in notebook.cells if cell.id == "ablacion")
+    cell.source = cell.source[: cell.source.index("|")] + tables(records)
+    cu.write_atomic(NOTEBOOK, (nbformat.writes(notebook) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import re
 
+import nbformat
 import pytest
 from conftest import PROJECT
 
@@ -20,6 +21,9 @@ def records():
 def test_report_matches_the_records(records):
     """Un número cambiado a mano en el texto, o una medida nueva sin rehacerlo, falla."""
     assert reporte.render(records) == REPORT, "Ejecuta `python benchmarks/reporte.py`."
+    cells = nbformat.read(reporte.NOTEBOOK, as_version=4).cells
+    (cell,) = (cell for cell in cells if cell.id == "ablacion")
+    assert cell.source.endswith(reporte.tables(records)), "Ejecuta `python benchmarks/reporte.py`."
 
 
 def test_figures_match_the_records(records):
