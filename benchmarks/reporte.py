@@ -98,22 +98,21 @@ def seeds_of(search):
 
 def ablation(search):
     """Tabla Markdown de la primera etapa entera y quitándole una cosa cada vez."""
-    first = [row for row in search if row["cambio"].startswith("primera etapa")]
-    shares = [
-        float(r["selección (%)"]) for r in first if not re.sub(r"seed=\d+", "", r["opciones"])
-    ]
-    mean = np.mean(shares)
+    rows = [row for row in search if row["cambio"].startswith("primera etapa")]
+    first = pd.DataFrame(rows).astype({"selección (%)": float, "pérdida": float})
+    whole = first["opciones"].str.fullmatch(r"(seed=\d+)?")
+    share, loss = first.loc[whole, "selección (%)"], first.loc[whole, "pérdida"]
     lines = [
         "| primera etapa | décimo y `valid` (%) | diferencia | pérdida |",
         "| --- | --- | --- | --- |",
-        f"| entera, {len(shares)} semillas | {mean:.1f} (de {min(shares):.1f} a {max(shares):.1f}) "
-        f"| – | {first[0]['pérdida']} |",
+        f"| entera, {len(share)} semillas | {share.mean():.1f} (de {share.min():.1f} a "
+        f"{share.max():.1f}) | – | {loss.mean():.3f} |",
     ]
-    for row in first:
-        share = float(row["selección (%)"])
-        if row["semilla"] == first[0]["semilla"] and row["opciones"]:
-            what = row["cambio"].split(", ", 1)[1]
-            lines.append(f"| {what} | {share:.1f} | {share - mean:+.1f} | {row['pérdida']} |")
+    for row in first[~whole].to_dict("records"):
+        what, value = row["cambio"].split(", ", 1)[1], row["selección (%)"]
+        lines.append(
+            f"| {what} | {value:.1f} | {value - share.mean():+.1f} | {row['pérdida']:.3f} |"
+        )
     return "\n".join(lines)
 
 
@@ -133,8 +132,12 @@ def stages(model):
             f"| {rows.seconds.sum() / 60:.0f} |"
         )
     best, share = model["valid"]["best_epoch"], model["valid"].get("last_share")
-    what = f"época {best}" + (f", con un {100 * share:.0f} % de la última" if share else "")
-    lines.append(f"| publicado: {what} | – | – | {model['valid']['correct']}/{total} | – | – |")
+    row = history.iloc[best - 1]
+    right = f"{total * row.val_accuracy:.0f}/{total}"
+    lines.append(f"| la mejor época, la {best} | – | – | {right} | {row.val_loss:.3f} | – |")
+    if share:
+        what = f"su media con un {100 * share:.0f} % de la última"
+        lines.append(f"| {what} | – | – | {model['valid']['correct']}/{total} | – | – |")
     return "\n".join(lines)
 
 

@@ -10,6 +10,7 @@ from benchmarks import reporte
 
 REPORT = (PROJECT / "Reporte_DL.md").read_text("utf-8")
 HISTORY = {"epoch": [0, 1], "accuracy": [0.5, 0.9], "val_accuracy": [0.1, 0.8]}
+HISTORY |= {"val_loss": [2.5, 0.75], "seconds": [100, 80]}
 
 
 @pytest.fixture()
@@ -62,6 +63,8 @@ def test_pending_records_fill_their_places(records):
     keys = ("file", "truth", "answer", "confidence")
     errors = [dict(zip(keys, error, strict=True)) for error in errors]
     records["model"]["history"] = HISTORY
+    records["model"]["parameters"]["STAGES"] = [[2, 16, 0, 0, 1e-3]]
+    records["model"]["valid"]["best_epoch"] = 2
     records["model"]["measures"]["confianza"]["test"]["errores"] = errors
     base = {"modelo": "x", "unidad": "%", "imágenes": "265", "máquina": "CPU"}
     records["stress"] = [
@@ -69,9 +72,21 @@ def test_pending_records_fill_their_places(records):
     ]
     text = reporte.render(records)
     assert "| `test/two of clubs/3.jpg` | dos de tréboles | dos de picas | 61.0 % |" in text
+    assert "| 1 | 2 | 90.0 | 212/265 | 0.750 | 3 |" in text
     assert "en 1 falla el rango y en 2 el palo" in text
     assert "pendiente de medir" not in text.replace("con la semilla: *pendiente de medir*", "")
     assert len(reporte.figures(records)) == 5
+
+
+def test_ablation_compares_with_the_mean_of_the_seeds():
+    """Las filas sin más opción que la semilla son la base; las demás, diferencias."""
+    row = {"cambio": "primera etapa: 3 épocas", "opciones": "", "pérdida": "0.4"}
+    row["selección (%)"] = "90"
+    other = {**row, "opciones": "seed=1", "selección (%)": "92"}
+    worse = {**row, "cambio": "primera etapa, sin algo", "opciones": "a=0", "selección (%)": "81"}
+    text = reporte.ablation([row, {**row, "cambio": "otra cosa"}, worse, other])
+    assert "| entera, 2 semillas | 91.0 (de 90.0 a 92.0) | – | 0.400 |" in text
+    assert "| sin algo | 81.0 | -10.0 | 0.400 |" in text and len(text.splitlines()) == 4
 
 
 def test_seeds_are_grouped_by_recipe():
