@@ -98,21 +98,20 @@ def seeds_of(search):
 
 def ablation(search):
     """Tabla Markdown de la primera etapa entera y quitándole una cosa cada vez."""
-    rows = [row for row in search if row["cambio"].startswith("primera etapa")]
-    first = pd.DataFrame(rows).astype({"selección (%)": float, "pérdida": float})
-    whole = first["opciones"].str.fullmatch(r"(seed=\d+)?")
-    share, loss = first.loc[whole, "selección (%)"], first.loc[whole, "pérdida"]
+    whole, *others = [row for row in search if row["cambio"].startswith("primera etapa")]
+    _, count, low, mean, high = seeds_of([whole, *others])[0]
     lines = [
-        "| primera etapa | décimo y `valid` (%) | diferencia | pérdida |",
+        "| primera etapa | décimo y `valid` (%) | diferencia "
+        f"| pérdida, semilla {whole['semilla']} |",
         "| --- | --- | --- | --- |",
-        f"| entera, {len(share)} semillas | {share.mean():.1f} (de {share.min():.1f} a "
-        f"{share.max():.1f}) | – | {loss.mean():.3f} |",
+        f"| entera, {count} semillas | {mean:.1f} (de {low:.1f} a {high:.1f}) | – "
+        f"| {float(whole['pérdida']):.3f} |",
     ]
-    for row in first[~whole].to_dict("records"):
-        what, value = row["cambio"].split(", ", 1)[1], row["selección (%)"]
-        lines.append(
-            f"| {what} | {value:.1f} | {value - share.mean():+.1f} | {row['pérdida']:.3f} |"
-        )
+    for row in others:
+        if row["semilla"] == whole["semilla"]:
+            what, share = row["cambio"].split(", ", 1)[1], float(row["selección (%)"])
+            loss = float(row["pérdida"])
+            lines.append(f"| {what} | {share:.1f} | {share - mean:+.1f} | {loss:.3f} |")
     return "\n".join(lines)
 
 

@@ -66,6 +66,9 @@ def test_pending_records_fill_their_places(records):
     records["model"]["parameters"]["STAGES"] = [[2, 16, 0, 0, 1e-3]]
     records["model"]["valid"]["best_epoch"] = 2
     records["model"]["measures"]["confianza"]["test"]["errores"] = errors
+    times = {"minutos_hasta_la_meta": 5, "minutos_2023": 20, "razón": 0.25}
+    times |= {"meta_valid": 0.9245, "mejor_valid_2023": 0.6, "parte_de_los_datos": 0.1}
+    records["model"]["measures"]["tiempo"] = times
     base = {"modelo": "x", "unidad": "%", "imágenes": "265", "máquina": "CPU"}
     records["stress"] = [
         {**base, "daño": kind, "grado": "5", "aciertos": "250"} for kind in ("ninguno", "ruido")
@@ -73,6 +76,7 @@ def test_pending_records_fill_their_places(records):
     text = reporte.render(records)
     assert "| `test/two of clubs/3.jpg` | dos de tréboles | dos de picas | 61.0 % |" in text
     assert "| 1 | 2 | 90.0 | 212/265 | 0.750 | 3 |" in text
+    assert "(92.45 %) en 5 minutos" in text and "una razón de 0.25" in text
     assert "en 1 falla el rango y en 2 el palo" in text
     assert "pendiente de medir" not in text.replace("con la semilla: *pendiente de medir*", "")
     assert len(reporte.figures(records)) == 5
@@ -80,9 +84,9 @@ def test_pending_records_fill_their_places(records):
 
 def test_ablation_compares_with_the_mean_of_the_seeds():
     """Las filas sin más opción que la semilla son la base; las demás, diferencias."""
-    row = {"cambio": "primera etapa: 3 épocas", "opciones": "", "pérdida": "0.4"}
+    row = {"cambio": "primera etapa: 3 épocas", "opciones": "", "pérdida": "0.4", "semilla": "0"}
     row["selección (%)"] = "90"
-    other = {**row, "opciones": "seed=1", "selección (%)": "92"}
+    other = {**row, "opciones": "seed=1", "semilla": "1", "selección (%)": "92"}
     worse = {**row, "cambio": "primera etapa, sin algo", "opciones": "a=0", "selección (%)": "81"}
     text = reporte.ablation([row, {**row, "cambio": "otra cosa"}, worse, other])
     assert "| entera, 2 semillas | 91.0 (de 90.0 a 92.0) | – | 0.400 |" in text
