@@ -691,6 +691,17 @@ def run_folder(checkpoints_dir, parameters):
     return run
 
 
+def epochs_done(run):
+    """Cuántas épocas lleva una ejecución, contando las que un corte hizo repetir.
+
+    Args:
+        run: carpeta con la `historia.csv` de `keras.callbacks.CSVLogger`; puede no estar aún.
+    """
+    log = Path(run, "historia.csv")
+    lines = log.read_text("utf-8").splitlines() if log.is_file() else []
+    return len(lines[1:])
+
+
 def best_checkpoint(run):
     """El mejor punto de control de una ejecución, por la pérdida que lleva en su nombre.
 

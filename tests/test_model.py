@@ -190,6 +190,14 @@ def test_run_folder_continues_only_the_same_interrupted_run(tmp_path):
     assert cu.run_folder(tmp_path, {"EPOCHS": 4}) != run
 
 
+def test_epochs_done_counts_what_the_log_has(tmp_path):
+    """De ahí sale la semilla al seguir: un corte antes de la primera época deja el CSV vacío."""
+    assert cu.epochs_done(tmp_path) == 0
+    for text, count in (("", 0), ("epoch,loss\n", 0), ("epoch,loss\n0,3.1\n1,2.5\n", 2)):
+        (tmp_path / "historia.csv").write_text(text)
+        assert cu.epochs_done(tmp_path) == count
+
+
 def test_best_checkpoint_is_the_first_of_the_best(tmp_path):
     assert cu.best_checkpoint(tmp_path) == (None, 0, None)
     for name in ("01-valid-0.9600-perdida-0.3000", "02-valid-0.9500-perdida-0.1500"):
