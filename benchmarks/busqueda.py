@@ -48,6 +48,41 @@ def compile_stage(model, epochs, steps, rate, decay, schedule="cosine"):
     model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
 
 
+def train(p, images, labels, names, callbacks=()):
+    """Entrena desde los pesos de partida, etapa por etapa.
+
+    Args:
+        p: dict con las claves de DEFAULTS.
+        images: uint8 [n, 224, 224, 3]; labels: int [n].
+        names: nombres de clase, en orden.
+        callbacks: callbacks de Keras.
+
+    Returns:
+        (modelo, exactitud 0..1 en las imágenes de entrenamiento, en la última época).
+    """
+    keras.utils.set_random_seed(p["seed"])
+    model, _ = cu.build_model(len(names), p["weights"], (128,), p["momentum"])
+    if p["start"]:
+        model.load_weights(p["start"])
+    done = 0
+    for epochs, batch, strength, turn, rate in p["stages"]:
+        augment = functools.partial(cu.augment, strength=strength, turn=turn) if strength else None
+        train_ds = cu.make_dataset(
+            images, labels, len(names), batch, augment, True, p["seed"] + done
+        )
+        compile_stage(model, epochs, len(train_ds), rate, p["decay"], p["schedule"])
+        history = model.fit(
+            train_ds,
+            initial_epoch=done,
+            epochs=done + epochs,
+            shuffle=False,  # ya baraja train_ds
+            callbacks=callbacks,
+            verbose=0,
+        )
+        done += epochs
+    return model, history.history["accuracy"][-1]
+
+
 def main(change, **options):
     """Entrena y apunta una receta.
 
@@ -56,7 +91,6 @@ def main(change, **options):
         **options: valores de DEFAULTS que cambian.
     """
     p = {**DEFAULTS, **options}
-    keras.utils.set_random_seed(p["seed"])
     names = cu.find_classes(p["data"])
     images, labels, files = cu.load_split(p["data"], "train", names)
     valid_images, valid_labels, _ = cu.load_split(p["data"], "valid", names)
@@ -66,12 +100,9 @@ def main(change, **options):
         held[np.random.default_rng(label).permutation(mine)[: round(len(mine) / 10)]] = True
     if p["repair"]:
         labels, _ = cu.repair_labels(labels, files, names)
-    model, _ = cu.build_model(len(names), p["weights"], (128,), p["momentum"])
-    if p["start"]:
-        model.load_weights(p["start"])
     chosen = np.concatenate([images[held], valid_images])
     truth = np.concatenate([labels[held], valid_labels])
-    began, done, curve = time.monotonic(), 0, []
+    began, curve = time.monotonic(), []
 
     class Curve(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -82,16 +113,7 @@ def main(change, **options):
                 f"{epoch + 1:2d} {logs['accuracy']:.3f} {right}/265 {minutes:.1f} min", flush=True
             )
 
-    for epochs, batch, strength, turn, rate in p["stages"]:
-        augment = functools.partial(cu.augment, strength=strength, turn=turn) if strength else None
-        train_ds = cu.make_dataset(
-            images[~held], labels[~held], len(names), batch, augment, True, p["seed"] + done
-        )
-        compile_stage(model, epochs, len(train_ds), rate, p["decay"], p["schedule"])
-        history = model.fit(
-            train_ds, initial_epoch=done, epochs=done + epochs, verbose=0, callbacks=[Curve()]
-        )
-        done += epochs
+    model, accuracy = train(p, images[~held], labels[~held], names, [Curve()])
     minutes = (time.monotonic() - began) / 60
     probabilities = cu.predict(model, chosen)
     hits = probabilities.argmax(1) == truth
@@ -104,7 +126,7 @@ def main(change, **options):
         "valid": int(hits[held.sum() :].sum()),
         "selección (%)": round(100 * hits.mean(), 2),
         "pérdida": round(float(loss.mean()), 4),
-        "train (%)": round(100 * history.history["accuracy"][-1], 1),
+        "train (%)": round(100 * accuracy, 1),
         "minutos": round(minutes, 1),
         "máquina": cu.environment()["device"],
         "curva de valid": " ".join(curve),

@@ -63,6 +63,7 @@ def load_records():
         "stress": stress,
         "before": before,
         "faults": read("data_faults.csv"),
+        "audit": read("benchmarks/etiquetas.csv"),
     }
 
 
