@@ -242,7 +242,7 @@ def make_dataset(images, labels, class_count, batch_size=32, augment=None, shuff
     )
 
 
-def augment(images, seed, strength=1.0, turn=20):
+def augment(images, seed, strength=1.0, any_angle=0.0):
     """Aumento: cada carta sale como en otra foto, con otra postura, luz, fondo y nitidez.
 
     Una sola transformación proyectiva por imagen (tres capas sueltas cuestan el triple): cuartos
@@ -256,14 +256,14 @@ def augment(images, seed, strength=1.0, turn=20):
         images: float32 [b, n, n, 3] en 0..255.
         seed: int [2]; la misma semilla da el mismo resultado.
         strength: fuerza, 0..1; multiplica ángulos, cambios y proporciones.
-        turn: giro máximo en grados, hacia cada lado, con fuerza 1; el que pasa de 20 aleja la
-            carta, para que no se salga la esquina con el índice.
+        any_angle: proporción de las imágenes que salen a cualquier ángulo, 0..1; las demás, a
+            menos de 20 grados de un cuarto de vuelta.
 
     Returns:
         float32 [b, n, n, 3] en 0..255.
     """
     count, size = tf.shape(images)[0], images.shape[1]
-    chance = tf.random.stateless_uniform([34, count], seed, -1.0, 1.0)
+    chance = tf.random.stateless_uniform([36, count], seed, -1.0, 1.0)
     u = strength * chance
     one = tf.ones(count)
 
@@ -283,9 +283,11 @@ def augment(images, seed, strength=1.0, turn=20):
     images = tf.where(center, tf.roll(images, 1, 0), images)
 
     far = some(0, 0.35)
-    tilt = math.radians(turn) * u[1]
+    free = tf.cast(tf.abs(chance[34]) < any_angle, tf.float32)
+    tilt = (1 - free) * math.radians(20) * u[1] + free * math.pi / 4 * chance[35]
     angle = tilt + math.pi * some(2, 0.5) + math.pi / 2 * some(3, 0.3)
     zoom = 0.05 + 0.15 * u[4] + 0.9 * far * tf.abs(u[5])  # aleja más que acerca
+    # La que gira más se aleja, para que no se salga la esquina con el índice
     zoom += (1 - far) * tf.maximum(0.0, tf.abs(tilt) - math.radians(20))
     aspect, narrow = (0.08 + 0.2 * far) * u[6], 0.17 * far  # 0.17 deshace el aplastado 5:7
     x_scale, y_scale = tf.exp(zoom + aspect), tf.exp(zoom - aspect)

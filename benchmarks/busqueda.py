@@ -28,7 +28,7 @@ DEFAULTS = {
     "data": "../shared/card-data",
     "weights": "../shared/weights/mobilenet_v3_small_imagenet_no_top.h5",
     "start": "",  # pesos de otra prueba, para seguir desde ahí
-    "stages": ((3, 16, 0.3, 20, 1e-3),),  # épocas, lote, fuerza y giro del aumento, tasa
+    "stages": ((2, 16, 0, 0, 1e-3),),  # épocas, lote, fuerza, parte a cualquier ángulo, tasa
     "schedule": "cosine",
     "decay": 0.02,
     "momentum": 0.98,
@@ -65,10 +65,16 @@ def train(p, images, labels, names, callbacks=()):
     if p["start"]:
         model.load_weights(p["start"])
     done = 0
-    for epochs, batch, strength, turn, rate in p["stages"]:
-        augment = functools.partial(cu.augment, strength=strength, turn=turn) if strength else None
+    for epochs, batch, strength, any_angle, rate in p["stages"]:
+        augment = functools.partial(cu.augment, strength=strength, any_angle=any_angle)
         train_ds = cu.make_dataset(
-            images, labels, len(names), batch, augment, True, p["seed"] + done
+            images,
+            labels,
+            len(names),
+            batch,
+            augment if strength else None,
+            shuffle=True,
+            seed=p["seed"] + done,
         )
         compile_stage(model, epochs, len(train_ds), rate, p["decay"], p["schedule"])
         history = model.fit(

@@ -56,12 +56,13 @@ def ours(data, weights):
     labels, _ = cu.repair_labels(labels, files, names)
     valid = cu.make_dataset(*cu.load_split(data, "valid", names)[:2], len(names), 8)
 
-    def stage_dataset(batch, strength, turn):
-        augment = functools.partial(cu.augment, strength=strength, turn=turn) if strength else None
+    def stage_dataset(batch, strength, any_angle):
+        augment = functools.partial(cu.augment, strength=strength, any_angle=any_angle)
+        augment = augment if strength else None
         return cu.make_dataset(images, labels, len(names), batch, augment, shuffle=True)
 
-    epochs, batch, strength, turn, rate = p["STAGES"][0]
-    train = stage_dataset(batch, strength, turn)
+    epochs, batch, strength, any_angle, rate = p["STAGES"][0]
+    train = stage_dataset(batch, strength, any_angle)
     model, _ = cu.build_model(len(names), weights, (128,), p["BN_MOMENTUM"])
     compile_stage(model, epochs, len(train), rate, p["WEIGHT_DECAY"])
     curve = timed_fit(model, train, valid, epochs=epochs)

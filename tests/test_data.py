@@ -192,6 +192,14 @@ def test_augment_turns_by_quarters_and_never_mirrors(warps):
     assert np.abs((degrees + 45) % 90 - 45).max() < 35
 
 
+def test_augment_turns_the_share_that_is_asked_to_any_angle(warps):
+    cu.augment(np.zeros((400, 8, 8, 3), np.float32), [0, 5], 0.5, any_angle=0.6)
+    a, b, _, c, *_ = warps[0][1].T
+    rest = np.abs((np.degrees(np.arctan2(c, a)) + 45) % 90 - 45)
+    # De las que van a cualquier ángulo, dos de cada tres pasan de 15 grados; de las demás, ninguna
+    assert 0.3 < np.mean(rest > 15) < 0.5 and rest.max() > 42
+
+
 def test_augment_swaps_the_center_of_a_quarter_and_keeps_every_corner(warps):
     images = np.zeros((400, 32, 32, 3), np.float32)
     images[:] = 40 + 0.4 * np.arange(400)[:, None, None, None]

@@ -53,7 +53,7 @@ def test_training_survives_a_kill_and_deployment_follows(workspace):
     """Sin red: dibuja la baraja, muere tras la primera época, sigue, guarda y se despliega."""
     before = cu.sha256(workspace / cu.PUBLISHED_MODEL)
     command = papermill_command(
-        TRAINING, ("DEMO_STAGES", "[[2, 32, 0.3, 20, 0.001], [1, 32, 0.3, 20, 0.001]]")
+        TRAINING, ("DEMO_STAGES", "[[2, 32, 0.3, 0, 0.001], [1, 32, 0.3, 0.5, 0.001]]")
     )
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, cwd=workspace, **quiet) as first:
