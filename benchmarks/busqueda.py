@@ -4,8 +4,8 @@ El décimo (762 imágenes, estratificado y siempre el mismo) y `valid` (265) sum
 que elegir; `test` no se lee. Añade una fila a `benchmarks/busqueda.csv`, también si sale mal.
 
 Uso: `python benchmarks/busqueda.py "qué cambia" [clave=valor ...]`, con las claves de DEFAULTS.
-Las filas más antiguas nombran opciones que se probaron y ya no existen: el lado de la imagen en
-`stages`, `batch`, `strength` y `frozen` (capas quietas).
+Las filas más antiguas nombran opciones que se probaron y ya no existen: en `stages`, el lado de la
+imagen o el giro máximo en grados (tras la fuerza); `batch`, `strength` y `frozen` (capas quietas).
 """
 
 import ast
