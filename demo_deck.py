@@ -1,11 +1,13 @@
 """Baraja incrustada: dibuja sin red las 53 clases de cartas y las «fotografía» por simulación.
 
-Sustituye a las imágenes de Kaggle cuando no hay conexión. Cada imagen tiene su propio generador,
+Sustituye a las imágenes de Kaggle cuando no hay conexión; y, con estilos inventados, las completa
+al entrenar (`draw_fantasies`). Cada imagen tiene su propio generador,
 `default_rng([semilla, partición, clase, número])`: no depende de cuántas más se dibujen.
 
 Uso: `python demo_deck.py [carpeta]` (por omisión, `card-data/demo`).
 """
 
+import colorsys
 import json
 import os
 import sys
@@ -94,6 +96,10 @@ STYLES = {
     "cuatro índices": Style(SERIF, 28, 44, corners=4),
     "mono": Style("DejaVuSansMono-Bold cmtt10", 36, 40, palettes=("tinta", "verde")),
 }
+# Las de las barajas inventadas: todas las de Matplotlib con letras y cifras
+FONTS = SERIF + " DejaVuSans DejaVuSans-Bold DejaVuSans-BoldOblique DejaVuSansMono DejaVuSerif"
+FONTS += " DejaVuSansMono-Bold DejaVuSerif-BoldItalic STIXGeneral STIXGeneralItalic"
+FONTS += " STIXGeneralBolIta cmr10 cmss10 cmti10 cmtt10"
 
 
 def points(text):
@@ -200,8 +206,8 @@ class Pen:
         self.image.paste(color, tuple(corner.round().astype(int).tolist()), mask)
 
 
-def draw_index(pen, label, outline, style, font, color, rng):
-    """Índice y palo debajo, en dos esquinas opuestas o en las cuatro."""
+def draw_index(pen, label, outline, style, font, color, rng, with_pip=True):
+    """Índice y, si `with_pip`, palo debajo, en dos esquinas opuestas o en las cuatro."""
     height, inset = style.index * rng.uniform(0.92, 1.1), 9 + 7 * style.border
     width = min(height * (0.95 if label == "10" else 0.8), 44)
     size = width * rng.uniform(0.8, 0.98)
@@ -210,8 +216,9 @@ def draw_index(pen, label, outline, style, font, color, rng):
         for side in (1, -1)[: style.corners // 2]:
             corner = pen.at(0, 0, turn=turn)
             corner.text(label, font, side * x, y, height, color, width)
-            pip = corner.at(side * x, y + height / 2 + size / 2 + 5, size)
-            pip.shape(outline, color, line=False)
+            if with_pip:
+                pip = corner.at(side * x, y + height / 2 + size / 2 + 5, size)
+                pip.shape(outline, color, line=False)
 
 
 def draw_number(pen, label, outline, style, color, rng):
@@ -540,6 +547,100 @@ def draw_card(class_name, style, rng, width=320):
         card = Image.fromarray((np.asarray(card) * (1 + stains)).clip(0, 255).astype("uint8"))
     card.putalpha(mask)
     return card
+
+
+def fantasy_style(rng):
+    """Un `Style` al azar: letra, tamaños, papel claro u oscuro y tintas que se lean sobre él."""
+
+    def color(saturation, value):
+        hsv = rng.random(), rng.uniform(*saturation), rng.uniform(*value)
+        return tuple(round(255 * channel) for channel in colorsys.hsv_to_rgb(*hsv))
+
+    dark, usual = rng.random() < 0.3, rng.random() < 0.5
+    white = rng.random() < 0.45
+    paper = color((0, 1), (0, 0.3)) if dark else WHITE if white else color((0, 0.4), (0.75, 1))
+    inks = [color((0, 0.9), (0.75, 1)) if dark else color((0.2, 1), (0, 0.55)) for _ in SUITS]
+    if usual:  # dos tintas: una roja, y negra o clara la otra
+        black = color((0, 0.3), (0.75, 1)) if dark else color((0, 0.6), (0, 0.3))
+        red = (round(rng.uniform(200 if dark else 150, 255)), *rng.integers(0, 50, 2).tolist())
+        inks = [black, red, red, black]
+    elif rng.random() < 0.6:
+        inks = inks[:1] * 4
+    return Style(
+        str(rng.choice(FONTS.split())),
+        index=float(np.exp(rng.uniform(np.log(22), np.log(66)))),
+        pip=rng.uniform(34, 60),
+        inks=tuple(inks),
+        palettes=tuple(PALETTES),
+        paper=paper,
+        corners=4 if rng.random() < 0.2 else 2,
+        border=rng.random() < 0.25,
+    )
+
+
+def draw_fantasy(class_name, rng):
+    """Carta de una baraja inventada, en la que solo es de fiar el índice.
+
+    El centro lleva los palos o la figura que tocan, un solo palo, la letra en grande, un bufón,
+    una figura cualquiera o nada: así hay en el mundo barajas de todas clases.
+
+    Args:
+        class_name: una de `CLASS_NAMES`.
+        rng: `numpy.random.Generator`.
+
+    Returns:
+        uint8 [224, 224, 3] en 0..255: la carta llena el cuadro, aplastada.
+    """
+    style, (rank, _, suit) = fantasy_style(rng), class_name.partition(" of ")
+    size, tint = (448, 627), rng.uniform(-60, 60, 3) * (rng.random() < 0.4)
+    paper = style.paper + tint * texture(rng, *rng.integers(2, 12, 2), size)
+    card = Image.fromarray(paper.clip(0, 255).astype("uint8"))
+    pen, color = Pen(card), style.inks[SUITS.index(suit) if suit else rng.integers(4)]
+    if rank == "joker":
+        draw_joker_card(card, style, style.fonts, color, rng)
+    else:
+        outline, label = suit_outline(suit, rng), RANKS[rank]
+        kinds = "el suyo", "un palo", "letra", "bufón", "figura", "nada"
+        center, with_pip = rng.choice(kinds, p=(0.38, 0.2, 0.08, 0.14, 0.1, 0.1)), True
+        if center == "un palo":
+            pen.at(0, 0, rng.uniform(60, 190)).shape(outline, color, line=False)
+            with_pip = rng.random() < 0.6  # el palo ya se ve
+        elif center == "letra":
+            font = str(rng.choice(FONTS.split()))
+            pen.text(label, font, 0, 0, rng.uniform(80, 180), color, 150)
+        elif center == "bufón":
+            draw = (draw_jester, draw_juggler)[rng.integers(2)]
+            draw(pen.at(0, 5, rng.uniform(0.8, 1)), court_colors(style, rng), rng)
+        elif center == "figura" or center == "el suyo" and label in "JQK":
+            court = rank if label in "JQK" else str(rng.choice(RANK_NAMES[-3:]))
+            draw_court(card, court, outline, style, color, rng)
+        elif center == "el suyo" and label == "A":
+            draw_ace(pen, outline, rng.random() < 0.3, style.paper, color, rng)
+        elif center == "el suyo":
+            draw_number(pen, label, outline, style, color, rng)
+        corner = pen.at(0, 0, *rng.uniform((0.88, 0.9), (1.03, 1.03)))
+        draw_index(corner, label, outline, style, style.fonts, color, rng, with_pip)
+    if style.border:
+        box = np.array((0, 0, *size)) + rng.uniform(4, 24) * np.array((1, 1, -1, -1))
+        ImageDraw.Draw(card).rounded_rectangle(box.tolist(), 10, None, color, 5)
+    return np.asarray(card.resize((224, 224), Image.Resampling.LANCZOS))
+
+
+def draw_fantasies(per_class, seed=0):
+    """Cartas inventadas de todas las clases, para completar las de entrenamiento.
+
+    Args:
+        per_class: cuántas de cada clase; 48 tardan medio minuto.
+        seed: entero no negativo.
+
+    Returns:
+        (images, labels): uint8 [n, 224, 224, 3] e int32 [n], posición en `CLASS_NAMES`.
+    """
+    labels = np.tile(np.arange(len(CLASS_NAMES), dtype=np.int32), per_class)
+    images = np.empty((len(labels), 224, 224, 3), np.uint8)
+    for i, label in enumerate(labels):
+        images[i] = draw_fantasy(CLASS_NAMES[label], np.random.default_rng([seed, i]))
+    return images, labels
 
 
 def background(rng, size):

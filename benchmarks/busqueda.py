@@ -23,12 +23,14 @@ import keras
 import numpy as np
 
 import card_utils as cu
+from demo_deck import draw_fantasies
 
 DEFAULTS = {
     "data": "../shared/card-data",
     "weights": "../shared/weights/mobilenet_v3_small_imagenet_no_top.h5",
     "start": "",  # pesos de otra prueba, para seguir desde ahí
-    "stages": ((2, 16, 0, 0, 1e-3),),  # épocas, lote, fuerza, parte a cualquier ángulo, tasa
+    # épocas, lote, fuerza, parte a cualquier ángulo, inventadas por clase, tasa
+    "stages": ((2, 16, 0, 0, 0, 1e-3),),
     "schedule": "cosine",
     "decay": 0.02,
     "momentum": 0.98,
@@ -65,11 +67,12 @@ def train(p, images, labels, names, callbacks=()):
     if p["start"]:
         model.load_weights(p["start"])
     done = 0
-    for epochs, batch, strength, any_angle, rate in p["stages"]:
+    for epochs, batch, strength, any_angle, drawn, rate in p["stages"]:
         augment = functools.partial(cu.augment, strength=strength, any_angle=any_angle)
+        drawn_images, drawn_labels = draw_fantasies(drawn, p["seed"])
         train_ds = cu.make_dataset(
-            images,
-            labels,
+            np.concatenate([images, drawn_images]) if drawn else images,
+            np.concatenate([labels, drawn_labels]),
             len(names),
             batch,
             augment if strength else None,

@@ -23,7 +23,7 @@ import card_utils as cu
 
 PROJECT = Path(__file__).parents[1]
 BASE = {
-    "STAGES": [[15, 20, 0, 0, 1e-3]],  # 15 épocas de lotes de 20, sin aumento
+    "STAGES": [[15, 20, 0, 0, 0, 1e-3]],  # 15 épocas de lotes de 20, sin aumento
     "STEPS_PER_EPOCH": 200,
     "SCHEDULE": "constant",
     "WEIGHT_DECAY": 0,
@@ -32,7 +32,7 @@ BASE = {
     "AVERAGE_LAST": False,
 }
 VARIANTS = {  # la inicial son las quince primeras épocas de la de veinte: misma semilla
-    "20 épocas": {"STAGES": [[20, 20, 0, 0, 1e-3]]},
+    "20 épocas": {"STAGES": [[20, 20, 0, 0, 0, 1e-3]]},
     "todos los pasos": {"STEPS_PER_EPOCH": 382},
     "otra Dense64": {"DENSE_UNITS": [128, 64]},
     "inicial, inercia 0.98": {"BN_MOMENTUM": 0.98},

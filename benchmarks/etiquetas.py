@@ -23,7 +23,7 @@ RECORD = Path(__file__).with_name("etiquetas.csv")
 
 def main(data=DEFAULTS["data"], weights=DEFAULTS["weights"]):
     """Entrena las cinco redes y apunta las imágenes sospechosas, de más a menos."""
-    p = {**DEFAULTS, "weights": weights, "stages": ((3, 16, 0, 0, 1e-3),)}
+    p = {**DEFAULTS, "weights": weights, "stages": ((3, 16, 0, 0, 0, 1e-3),)}
     names = cu.find_classes(data)
     images, labels, files = cu.load_split(data, "train", names)
     repaired, _ = cu.repair_labels(labels, files, names)

@@ -61,8 +61,8 @@ def ours(data, weights):
         augment = augment if strength else None
         return cu.make_dataset(images, labels, len(names), batch, augment, shuffle=True)
 
-    epochs, batch, strength, any_angle, rate = p["STAGES"][0]
-    train = stage_dataset(batch, strength, any_angle)
+    epochs, *how, _, rate = p["STAGES"][0]
+    train = stage_dataset(*how)
     model, _ = cu.build_model(len(names), weights, (128,), p["BN_MOMENTUM"])
     compile_stage(model, epochs, len(train), rate, p["WEIGHT_DECAY"])
     curve = timed_fit(model, train, valid, epochs=epochs)

@@ -63,7 +63,7 @@ def test_pending_records_fill_their_places(records):
     keys = ("file", "truth", "answer", "confidence")
     errors = [dict(zip(keys, error, strict=True)) for error in errors]
     records["model"]["history"] = HISTORY
-    records["model"]["parameters"]["STAGES"] = [[2, 16, 0, 0, 1e-3]]
+    records["model"]["parameters"]["STAGES"] = [[2, 16, 0, 0, 0, 1e-3]]
     records["model"]["valid"]["best_epoch"] = 2
     records["model"]["measures"]["confianza"]["test"]["errores"] = errors
     times = {"minutos_hasta_la_meta": 5, "minutos_2023": 20, "razón": 0.25}
