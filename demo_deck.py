@@ -206,8 +206,11 @@ class Pen:
         self.image.paste(color, tuple(corner.round().astype(int).tolist()), mask)
 
 
-def draw_index(pen, label, outline, style, font, color, rng, with_pip=True):
-    """Índice y, si `with_pip`, palo debajo, en dos esquinas opuestas o en las cuatro."""
+def draw_index(pen, label, outline, style, font, color, rng, pip=1.0, tab=None):
+    """Índice y palo debajo, en dos esquinas opuestas o en las cuatro.
+
+    `pip` multiplica el palo (0: sin él); `tab` es el color de la pestaña en que va, si la hay.
+    """
     height, inset = style.index * rng.uniform(0.92, 1.1), 9 + 7 * style.border
     width = min(height * (0.95 if label == "10" else 0.8), 44)
     size = width * rng.uniform(0.8, 0.98)
@@ -215,10 +218,15 @@ def draw_index(pen, label, outline, style, font, color, rng, with_pip=True):
     for turn in (0, 180):
         for side in (1, -1)[: style.corners // 2]:
             corner = pen.at(0, 0, turn=turn)
+            below = height / 2 + pip * (size + 5)
+            if tab:
+                wide = max(width, pip * size) / 2 + 8
+                sheet = points("-1,-2 1,-2 1,1 -1,1") * (wide, below / 2 + 4)
+                corner.at(side * x, y + below / 2).shape(sheet, tab, line=False)
             corner.text(label, font, side * x, y, height, color, width)
-            if with_pip:
-                pip = corner.at(side * x, y + height / 2 + size / 2 + 5, size)
-                pip.shape(outline, color, line=False)
+            if pip:
+                at = corner.at(side * x, y + height / 2 + pip * size / 2 + 5, pip * size)
+                at.shape(outline, color, line=False)
 
 
 def draw_number(pen, label, outline, style, color, rng):
@@ -578,11 +586,35 @@ def fantasy_style(rng):
     )
 
 
+def draw_art(pen, ink, rng):
+    """Ilustración abstracta: manchas, estrellas, trazos y letras, a veces igual a media vuelta."""
+    inks = [ink, *(tuple(rng.integers(0, 256, 3).tolist()) for _ in range(rng.integers(5)))]
+    spread, angle = rng.uniform((25, 30), (80, 125)), np.linspace(0, 2 * np.pi, 9)[:-1]
+    for _ in range(rng.integers(3, 22)):
+        at = pen.at(*rng.uniform(-1, 1, 2) * spread, rng.uniform(8, 65), turn=rng.uniform(0, 360))
+        radius, fill = rng.uniform(0.3, 1.2, 8), inks[rng.integers(len(inks))]
+        blob = smooth(np.stack([radius * np.cos(angle), rng.uniform(0.3, 1) * np.sin(angle)], 1))
+        kind = rng.integers(5)
+        if kind < 2:
+            at.shape(blob, fill, line=rng.random() < 0.4)
+        elif kind == 2:
+            at.stroke(blob, fill, rng.uniform(2, 9))
+        elif kind == 3:
+            at.shape(star(1, int(rng.integers(3, 14)), rng.uniform(0.2, 0.9)), fill, line=False)
+        else:
+            words = "".join(rng.choice(list("ABCDEMNORSTU"), rng.integers(2, 9)))
+            at.text(words, str(rng.choice(FONTS.split())), 0, 0, rng.uniform(8, 30), fill)
+    if rng.random() < 0.4:
+        width, height = pen.image.size
+        top = pen.image.crop((0, 0, width, height // 2)).transpose(Image.Transpose.ROTATE_180)
+        pen.image.paste(top, (0, height - top.height))
+
+
 def draw_fantasy(class_name, rng):
     """Carta de una baraja inventada, en la que solo es de fiar el índice.
 
-    El centro lleva los palos o la figura que tocan, un solo palo, la letra en grande, un bufón,
-    una figura cualquiera o nada: así hay en el mundo barajas de todas clases.
+    El centro lleva los palos o la figura que tocan, un solo palo, la letra en grande, una
+    ilustración, un bufón, una figura cualquiera o nada.
 
     Args:
         class_name: una de `CLASS_NAMES`.
@@ -594,20 +626,26 @@ def draw_fantasy(class_name, rng):
     style, (rank, _, suit) = fantasy_style(rng), class_name.partition(" of ")
     size, tint = (448, 627), rng.uniform(-60, 60, 3) * (rng.random() < 0.4)
     paper = style.paper + tint * texture(rng, *rng.integers(2, 12, 2), size)
+    if rng.random() < 0.3:  # papel con grano
+        paper += rng.uniform(5, 30) * texture(rng, *rng.integers(20, 160, 2), size)
     card = Image.fromarray(paper.clip(0, 255).astype("uint8"))
     pen, color = Pen(card), style.inks[SUITS.index(suit) if suit else rng.integers(4)]
     if rank == "joker":
         draw_joker_card(card, style, style.fonts, color, rng)
     else:
-        outline, label = suit_outline(suit, rng), RANKS[rank]
-        kinds = "el suyo", "un palo", "letra", "bufón", "figura", "nada"
-        center, with_pip = rng.choice(kinds, p=(0.38, 0.2, 0.08, 0.14, 0.1, 0.1)), True
+        outline, label, pip, tab = suit_outline(suit, rng), RANKS[rank], rng.uniform(0.8, 1.4), None
+        kinds = "el suyo", "un palo", "letra", "ilustración", "bufón", "figura", "nada"
+        center = rng.choice(kinds, p=(0.3, 0.16, 0.06, 0.26, 0.08, 0.08, 0.06))
         if center == "un palo":
             pen.at(0, 0, rng.uniform(60, 190)).shape(outline, color, line=False)
-            with_pip = rng.random() < 0.6  # el palo ya se ve
+            pip *= rng.random() < 0.6  # el palo ya se ve
         elif center == "letra":
             font = str(rng.choice(FONTS.split()))
             pen.text(label, font, 0, 0, rng.uniform(80, 180), color, 150)
+        elif center == "ilustración":
+            whole = rng.random() < 0.4  # también en las esquinas, y el índice en una pestaña
+            tab = style.paper if whole else None
+            draw_art(pen.at(0, 0, 1.7 if whole else 1), color, rng)
         elif center == "bufón":
             draw = (draw_jester, draw_juggler)[rng.integers(2)]
             draw(pen.at(0, 5, rng.uniform(0.8, 1)), court_colors(style, rng), rng)
@@ -619,7 +657,7 @@ def draw_fantasy(class_name, rng):
         elif center == "el suyo":
             draw_number(pen, label, outline, style, color, rng)
         corner = pen.at(0, 0, *rng.uniform((0.88, 0.9), (1.03, 1.03)))
-        draw_index(corner, label, outline, style, style.fonts, color, rng, with_pip)
+        draw_index(corner, label, outline, style, style.fonts, color, rng, pip, tab)
     if style.border:
         box = np.array((0, 0, *size)) + rng.uniform(4, 24) * np.array((1, 1, -1, -1))
         ImageDraw.Draw(card).rounded_rectangle(box.tolist(), 10, None, color, 5)
@@ -629,8 +667,10 @@ def draw_fantasy(class_name, rng):
 def draw_fantasies(per_class, seed=0):
     """Cartas inventadas de todas las clases, para completar las de entrenamiento.
 
+    Cada una tiene su propio generador, `default_rng([semilla, número])`.
+
     Args:
-        per_class: cuántas de cada clase; 48 tardan medio minuto.
+        per_class: cuántas de cada clase; 48 de las 53 clases tardan un minuto.
         seed: entero no negativo.
 
     Returns:

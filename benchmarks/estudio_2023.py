@@ -29,7 +29,7 @@ BASE = {
     "WEIGHT_DECAY": 0,
     "BN_MOMENTUM": 0.999,
     "REPAIR_LABELS": False,
-    "AVERAGE_LAST": False,
+    "LAST_SHARE": 0,
 }
 VARIANTS = {  # la inicial son las quince primeras épocas de la de veinte: misma semilla
     "20 épocas": {"STAGES": [[20, 20, 0, 0, 0, 1e-3]]},

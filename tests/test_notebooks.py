@@ -105,7 +105,7 @@ def test_two_devices_run_the_2023_study_with_the_same_cells(workspace, tiny_deck
     notebook.cells.insert(0, nbformat.v4.new_code_cell(two_devices))
     nbformat.write(notebook, workspace / "dos.ipynb")
     study_2023 = {"STEPS_PER_EPOCH": 4, "SCHEDULE": "constant", "WEIGHT_DECAY": 0}
-    study_2023 |= {"BN_MOMENTUM": 0.999, "REPAIR_LABELS": False, "AVERAGE_LAST": False}
+    study_2023 |= {"BN_MOMENTUM": 0.999, "REPAIR_LABELS": False, "LAST_SHARE": 0}
     study_2023 |= {"DENSE_UNITS": [128, 64], "DEMO_STAGES": [[2, 8, 0, 0, 0, 1e-3]]}
     parameters = {"DATA_DIR": str(tiny_deck), "WEIGHTS": None}
     papermill.execute_notebook(
