@@ -96,7 +96,7 @@ STYLES = {
     "cuatro índices": Style(SERIF, 28, 44, corners=4),
     "mono": Style("DejaVuSansMono-Bold cmtt10", 36, 40, palettes=("tinta", "verde")),
 }
-# Las de las barajas inventadas: todas las de Matplotlib con letras y cifras
+# Las de las barajas inventadas
 FONTS = SERIF + " DejaVuSans DejaVuSans-Bold DejaVuSans-BoldOblique DejaVuSansMono DejaVuSerif"
 FONTS += " DejaVuSansMono-Bold DejaVuSerif-BoldItalic STIXGeneral STIXGeneralItalic"
 FONTS += " STIXGeneralBolIta cmr10 cmss10 cmti10 cmtt10"
@@ -406,6 +406,17 @@ def draw_court(card, rank, outline, style, color, rng):
         Pen(card).stroke(frame, (pen.ink, colors[2], color)[rng.integers(3)], 1.6, closed=True)
 
 
+def draw_center(pen, rank, outline, style, ornate, color, rng):
+    """Lo que toca en el centro: los palos del número, el as o la figura."""
+    label = RANKS[rank]
+    if label in PIPS:
+        draw_number(pen, label, outline, style, color, rng)
+    elif label == "A":
+        draw_ace(pen, outline, ornate, style.paper, color, rng)
+    else:
+        draw_court(pen.image, rank, outline, style, color, rng)
+
+
 def draw_jester(pen, colors, rng):
     """Cabeza de bufón: gorro de tres puntas con cascabeles, sonrisa y cuello de picos."""
     red, yellow, _, dark, skin = colors
@@ -529,12 +540,8 @@ def draw_card(class_name, style, rng, width=320):
         draw_joker_card(card, style, font, color, rng)
     else:
         outline, label, pen = suit_outline(suit, rng), RANKS[rank], Pen(card)
-        if label in PIPS:
-            draw_number(pen, label, outline, style, color, rng)
-        elif label == "A":
-            draw_ace(pen, outline, style.ornate and suit == "spades", style.paper, color, rng)
-        else:
-            draw_court(card, rank, outline, style, color, rng)
+        ornate = style.ornate and suit == "spades"
+        draw_center(pen, rank, outline, style, ornate, color, rng)
         draw_index(pen, label, outline, style, font, color, rng)
     unit, edge, mask = size[0] / WIDTH, ImageDraw.Draw(card), Image.new("L", size)
     radius = rng.uniform(8, 16) * unit
@@ -649,13 +656,12 @@ def draw_fantasy(class_name, rng):
         elif center == "bufón":
             draw = (draw_jester, draw_juggler)[rng.integers(2)]
             draw(pen.at(0, 5, rng.uniform(0.8, 1)), court_colors(style, rng), rng)
-        elif center == "figura" or center == "el suyo" and label in "JQK":
+        elif center == "figura":
             court = rank if label in "JQK" else str(rng.choice(RANK_NAMES[-3:]))
             draw_court(card, court, outline, style, color, rng)
-        elif center == "el suyo" and label == "A":
-            draw_ace(pen, outline, rng.random() < 0.3, style.paper, color, rng)
         elif center == "el suyo":
-            draw_number(pen, label, outline, style, color, rng)
+            ornate = label == "A" and rng.random() < 0.3
+            draw_center(pen, rank, outline, style, ornate, color, rng)
         corner = pen.at(0, 0, *rng.uniform((0.88, 0.9), (1.03, 1.03)))
         draw_index(corner, label, outline, style, style.fonts, color, rng, pip, tab)
     if style.border:
