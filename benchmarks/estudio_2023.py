@@ -24,6 +24,7 @@ import card_utils as cu
 PROJECT = Path(__file__).parents[1]
 BASE = {
     "STAGES": [[15, 20, 0, 0, 0, 1e-3]],  # 15 épocas de lotes de 20, sin aumento
+    "ROUNDS": 1,
     "STEPS_PER_EPOCH": 200,
     "SCHEDULE": "constant",
     "WEIGHT_DECAY": 0,
@@ -63,7 +64,6 @@ def first_epochs(run, model_path, folder, data, epochs=15):
         images, labels, _ = cu.load_split(data, split, metadata["class_names"])
         correct = int(np.sum(cu.predict(model, images).argmax(1) == labels))
         hits[split] = {"correct": correct, "total": len(labels)}
-    hits["valid"]["best_epoch"] = number(best)
     minutes = round(sum(history["seconds"]) / 60, 1)
     parameters = {**run["parameters"], "STAGES": BASE["STAGES"]}
     return {**run, **hits, "history": history, "minutes": minutes, "parameters": parameters}

@@ -117,27 +117,27 @@ def ablation(search):
 
 
 def stages(model):
-    """Tabla Markdown de cómo acaba cada etapa del modelo publicado, y de la media de pesos."""
+    """Tabla Markdown de cómo acaba cada etapa del modelo publicado, y su media de pesos."""
     history, end, total = pd.DataFrame(model["history"]), 0, model["valid"]["total"]
+    means = {mean["epoch"]: mean for mean in model["valid"]["means"]}
     lines = [
         "| etapa | épocas | train, con su aumento (%) | `valid` | pérdida en `valid` | minutos |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
+
+    def add(what, epochs, train, row, minutes):
+        right = f"{total * row['val_accuracy']:.0f}/{total}"
+        lines.append(
+            f"| {what} | {epochs} | {train} | {right} | {row['val_loss']:.3f} | {minutes} |"
+        )
+
     for number, (epochs, *_) in enumerate(model["parameters"]["STAGES"], 1):
         rows, end = history[end : end + epochs], end + epochs
-        last = rows.iloc[-1]
-        lines.append(
-            f"| {number} | {epochs} | {100 * last.accuracy:.1f} "
-            f"| {total * last.val_accuracy:.0f}/{total} | {last.val_loss:.3f} "
-            f"| {rows.seconds.sum() / 60:.0f} |"
-        )
-    best, share = model["valid"]["best_epoch"], model["valid"].get("last_share")
-    row = history.iloc[best - 1]
-    right = f"{total * row.val_accuracy:.0f}/{total}"
-    lines.append(f"| la mejor época, la {best} | – | – | {right} | {row.val_loss:.3f} | – |")
-    if share:
-        what = f"su media con un {100 * share:.0f} % de la última"
-        lines.append(f"| {what} | – | – | {model['valid']['correct']}/{total} | – | – |")
+        last, minutes = rows.iloc[-1], f"{rows.seconds.sum() / 60:.0f}"
+        add(number, epochs, f"{100 * last.accuracy:.1f}", last, minutes)
+        if mean := means.get(end):
+            share = f"{100 - 100 * mean['last_share']:.0f}"
+            add(f"{number}, con un {share} % de la época {mean['best_epoch']}", *"––", mean, "–")
     return "\n".join(lines)
 
 

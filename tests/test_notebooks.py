@@ -52,9 +52,9 @@ def papermill_command(name, *parameters):
 def test_training_survives_a_kill_and_deployment_follows(workspace):
     """Sin red: dibuja la baraja, muere tras la primera época, sigue, guarda y se despliega."""
     before = cu.sha256(workspace / cu.PUBLISHED_MODEL)
-    command = papermill_command(
-        TRAINING, ("DEMO_STAGES", "[[2, 32, 0.3, 0, 0, 0.001], [1, 32, 0.3, 0.5, 2, 0.001]]")
-    )
+    round_ = "[1, 32, 0.3, 0.5, 2, 0.001]"  # dos vueltas de la misma etapa
+    stages = f"[[2, 32, 0.3, 0, 0, 0.001], {round_}, {round_}]"
+    command = papermill_command(TRAINING, ("DEMO_STAGES", stages))
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, cwd=workspace, **quiet) as first:
         while not list(workspace.glob("checkpoints/*/respaldo/*/training_metadata.json")):
@@ -68,12 +68,13 @@ def test_training_survives_a_kill_and_deployment_follows(workspace):
     assert "Kaggle" in text and "Usamos la baraja dibujada" in text
     assert "columna de MobileNetV3_card_classifier.h5" in text
     # Cada época una vez: la segunda etapa no empieza donde siguió la primera
-    assert re.findall(r"Época +(\d)/3", text) == ["2", "3"] and "3 épocas en" in text
+    assert re.findall(r"Época +(\d)/4", text) == ["2", "3", "4"] and "4 épocas en" in text
     assert len(list(workspace.glob("checkpoints/*/historia.csv"))) == 1
     assert not list(workspace.glob("checkpoints/*/respaldo"))
     assert cu.sha256(workspace / cu.PUBLISHED_MODEL) == before
     metadata = cu.load_model(workspace / cu.DEMO_MODEL)[1]
     assert metadata["test"]["total"] == 265 and metadata["test"]["correct"] > 200
+    assert [mean["epoch"] for mean in metadata["valid"]["means"]] == [3, 4]
 
     (workspace / "rota.jpg").write_text("no es una foto")
     papermill.execute_notebook(

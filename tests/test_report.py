@@ -64,7 +64,9 @@ def test_pending_records_fill_their_places(records):
     errors = [dict(zip(keys, error, strict=True)) for error in errors]
     records["model"]["history"] = HISTORY
     records["model"]["parameters"]["STAGES"] = [[2, 16, 0, 0, 0, 1e-3]]
-    records["model"]["valid"]["best_epoch"] = 2
+    mean = {"epoch": 2, "best_epoch": 1, "last_share": 0.75}
+    mean |= {"val_accuracy": 0.9, "val_loss": 0.25}
+    records["model"]["valid"]["means"] = [mean]
     records["model"]["measures"]["confianza"]["test"]["errores"] = errors
     times = {"minutos_hasta_la_meta": 5, "minutos_2023": 20, "razón": 0.25}
     times |= {"meta_valid": 0.9245, "mejor_valid_2023": 0.6, "parte_de_los_datos": 0.1}
@@ -76,6 +78,7 @@ def test_pending_records_fill_their_places(records):
     text = reporte.render(records)
     assert "| `test/two of clubs/3.jpg` | dos de tréboles | dos de picas | 61.0 % |" in text
     assert "| 1 | 2 | 90.0 | 212/265 | 0.750 | 3 |" in text
+    assert "| 1, con un 25 % de la época 1 | – | – | 238/265 | 0.250 | – |" in text
     assert "(92.45 %) en 5 minutos" in text and "una razón de 0.25" in text
     assert "en 1 falla el rango y en 2 el palo" in text
     assert "pendiente de medir" not in text.replace("con la semilla: *pendiente de medir*", "")
