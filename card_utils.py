@@ -705,13 +705,12 @@ def epochs_done(run):
     return len(lines[1:])
 
 
-def best_checkpoint(run, last=math.inf, skip=None):
+def best_checkpoint(run, last=math.inf):
     """El mejor punto de control de una ejecución, por la pérdida que lleva en su nombre.
 
     Args:
         run: carpeta con `epoca-07-valid-0.9321-perdida-0.2103.weights.h5` y semejantes.
         last: época hasta la que se mira.
-        skip: `Path` de un punto de control que no cuenta.
 
     Returns:
         (file, epoch, loss); (None, 0, None) si no hay ninguno. A igualdad, el primero.
@@ -719,29 +718,31 @@ def best_checkpoint(run, last=math.inf, skip=None):
     found = []
     for file in sorted(Path(run).glob("epoca-*-valid-*-perdida-*.weights.h5")):
         epoch, loss = re.findall(r"epoca-(\d+)-.*-perdida-(\d+\.\d+)", file.name)[0]
-        if int(epoch) <= last and file != skip:
+        if int(epoch) <= last:
             found.append((file, int(epoch), float(loss)))
     return min(found, key=lambda item: item[2], default=(None, 0, None))
 
 
-def average_with_best(model, run, epoch, share, valid_ds):
-    """Deja en el modelo la media de sus pesos con los de la mejor época (Wortsman et al., 2022).
+def average_with_best(model, run, began, ended, share, valid_ds):
+    """Al acabar una etapa, deja en el modelo la media de sus pesos con los mejores anteriores.
 
-    La media se guarda como otro punto de control, que desde entonces compite por ser el mejor; si
-    la guardó una ejecución cortada, se carga.
+    En el camino recto entre una red y ella misma ajustada a algo más suele haber redes mejores que
+    ambas (Wortsman et al., 2022). La media se guarda como otro punto de control, que desde
+    entonces compite por ser el mejor; si la guardó una ejecución cortada, se carga.
 
     Args:
-        model: `keras.Model` compilado, con los pesos de la época `epoch`.
+        model: `keras.Model` compilado, con los pesos de la época `ended`.
         run: carpeta de sus puntos de control.
-        epoch: la última época, desde 1.
+        began: épocas antes de la etapa; de ellas es la mejor, o de la etapa si es la primera.
+        ended: épocas al acabarla.
         share: parte de la última en la media, 0..1; 0 deja la mejor.
         valid_ds: `tf.data` con que se puntúa.
 
     Returns:
         dict con la época, la mejor, la parte, y la exactitud (0..1) y la pérdida en `valid`.
     """
-    saved = next(Path(run).glob(f"epoca-{epoch:02d}-*-media.weights.h5"), None)
-    file, best_epoch, _ = best_checkpoint(run, epoch, saved)
+    saved = next(Path(run).glob(f"epoca-{ended:02d}-*-media.weights.h5"), None)
+    file, best_epoch, _ = best_checkpoint(run, began or ended)
     last = model.get_weights()
     model.load_weights(saved or file)
     if not saved:
@@ -749,11 +750,11 @@ def average_with_best(model, run, epoch, share, valid_ds):
         model.set_weights([(1 - share) * best + share * end for best, end in pairs])
     loss, accuracy = model.evaluate(valid_ds, verbose=0)
     if not saved:
-        name = f"epoca-{epoch:02d}-valid-{accuracy:.4f}-perdida-{loss:.4f}-media.weights.h5"
+        name = f"epoca-{ended:02d}-valid-{accuracy:.4f}-perdida-{loss:.4f}-media.weights.h5"
         draft = Path(run, "media.weights.h5")
         model.save_weights(draft)
         os.replace(draft, Path(run, name))
-    mean = {"epoch": epoch, "best_epoch": best_epoch, "last_share": share}
+    mean = {"epoch": ended, "best_epoch": best_epoch, "last_share": share}
     return mean | {"val_accuracy": round(accuracy, 4), "val_loss": round(loss, 4)}
 
 

@@ -24,7 +24,7 @@ import card_utils as cu
 PROJECT = Path(__file__).parents[1]
 BASE = {
     "STAGES": [[15, 20, 0, 0, 0, 1e-3]],  # 15 épocas de lotes de 20, sin aumento
-    "ROUNDS": 1,
+    "LAST_STAGE": [],
     "STEPS_PER_EPOCH": 200,
     "SCHEDULE": "constant",
     "WEIGHT_DECAY": 0,

@@ -3,7 +3,7 @@
 Uso: `python benchmarks/tiempo.py [datos] [pesos]`. En la misma hora y máquina: nuestra primera
 etapa, con los parámetros del cuaderno; el estudio de 2023 como se escribió (15 épocas de 200 pasos
 de 20 imágenes, `ImageDataGenerator`); y la parte de un paso que se va en leer y aumentar, en la
-última etapa. Las cifras van al JSON del modelo publicado. `test` no se lee.
+tercera etapa. Las cifras van al JSON del modelo publicado. `test` no se lee.
 """
 
 import ast
@@ -47,7 +47,7 @@ def timed_fit(model, train, valid, **options):
 
 
 def ours(data, weights):
-    """La primera etapa del cuaderno, y lo que ocupan los datos (0..1) en un paso de la última."""
+    """La primera etapa del cuaderno, y lo que ocupan los datos (0..1) en un paso de la tercera."""
     known = papermill.inspect_notebook(str(NOTEBOOK))
     p = {key: known[key]["default"] for key in ("STAGES", "WEIGHT_DECAY", "BN_MOMENTUM")}
     p = {key: ast.literal_eval(value) for key, value in p.items()}
