@@ -206,7 +206,9 @@ def repair_labels(labels, files, class_names, faults="data_faults.csv"):
     return np.array(fixed, np.int32), int(np.sum(fixed != labels))
 
 
-def make_dataset(images, labels, class_count, batch_size=32, augment=None, shuffle=False, seed=0):
+def make_dataset(
+    images, labels, class_count, batch_size=32, augment=None, shuffle=False, seed=0, rows=None
+):
     """`tf.data` de (imágenes float32 [b, 224, 224, 3] en 0..255, clases one-hot [b, clases]).
 
     Args:
@@ -217,16 +219,18 @@ def make_dataset(images, labels, class_count, batch_size=32, augment=None, shuff
         augment: función (imágenes, semilla int64 [2]) -> imágenes, o None.
         shuffle: barajar en cada época; los restos de lote se descartan.
         seed: semilla del orden y del aumento.
+        rows: int [m], qué imágenes entran; alguna puede repetirse. Por omisión, todas.
 
     Returns:
         `tf.data.Dataset` con prefetch.
     """
     with tf.device("CPU"):  # el conjunto entero no cabe en toda GPU
         images, one_hot = tf.constant(images), tf.one_hot(labels, class_count)
-    order = tf.data.Dataset.range(len(images))
+    rows = np.arange(len(images)) if rows is None else rows
+    order = tf.data.Dataset.from_tensor_slices(rows)
     if shuffle:  # se barajan índices: no se copia ninguna imagen
-        order = order.shuffle(len(images), seed=seed)
-    order = order.batch(batch_size, drop_remainder=shuffle and len(images) >= batch_size)
+        order = order.shuffle(len(rows), seed=seed)
+    order = order.batch(batch_size, drop_remainder=shuffle and len(rows) >= batch_size)
     seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2)
 
     def load(index, key):
