@@ -53,6 +53,11 @@ def load_records():
     rows = read("benchmarks/estres.csv")
     stress = [r for r in rows if r["modelo"] == model["sha256"][:8]]
     before = {(r["daño"], r["grado"]): r for r in rows if r["modelo"] == FIRST_MODEL}
+    runs = [model, *map(read, PROJECT.glob("benchmarks/semilla_*.json"))]
+    for run in runs:
+        damages = [r for r in rows if r["daño"] != "baraja inventada"]
+        mine = [int(r["aciertos"]) for r in damages if r["modelo"] == run["sha256"][:8]]
+        run["damaged"] = sum(mine)
     return {
         "model": model,
         "weights": int(sum(sizes)),
@@ -60,6 +65,7 @@ def load_records():
         "data": read("benchmarks/datos.json"),
         "study": read("benchmarks/estudio_2023.json") or {},
         "search": read("benchmarks/busqueda.csv"),
+        "runs": runs,
         "stress": stress,
         "before": before,
         "faults": read("data_faults.csv"),
@@ -141,6 +147,29 @@ def stages(model):
     return "\n".join(lines)
 
 
+def whole_runs(runs):
+    """Tabla Markdown de la receta entera con cada semilla, y la media de todas."""
+    columns = "semilla", "`valid`", "pérdida", "daños", "`test`", "sin casi copias", "minutos"
+    rows = [
+        [
+            run["parameters"]["SEED"],
+            run["valid"]["correct"],
+            round(run["valid"]["means"][-1]["val_loss"], 3),
+            run["damaged"],
+            run["test"]["correct"],
+            run["test_clean"]["correct"],
+            round(run["minutes"]),
+        ]
+        for run in runs
+    ]
+    ends = [
+        f"{np.mean(k):.{1 if max(k) > 1 else 3}f} (de {min(k)} a {max(k)})"
+        for k in list(zip(*rows, strict=True))[1:]
+    ]
+    rows = [columns, ["---"] * len(columns), *sorted(rows), ["media", *ends]]
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
+
+
 def tables(records):
     """Las dos tablas anteriores, para la celda «ablacion» del cuaderno de entrenamiento."""
     return ablation(records["search"]) + "\n\n" + stages(records["model"])
@@ -162,6 +191,7 @@ def render(records=None):
     env.filters["percent"] = lambda x: f"{x} %" if x else "–"
     env.filters["pct"] = lambda x, digits=1: f"{100 * x:.{digits}f} %"
     env.globals |= {"confusions": confusions, "ablation": ablation, "stages": stages}
+    env.globals["whole_runs"] = whole_runs
     env.globals["seeds"] = seeds_of(records["search"])
     env.filters["inside"] = lambda files, split: [f for f in files if f.startswith(f"{split}/")]
     env.filters["share"] = lambda row: f"{100 * int(row['aciertos']) / int(row['imágenes']):.1f} %"

@@ -102,3 +102,17 @@ def test_seeds_are_grouped_by_recipe():
     other = {**row, "opciones": "decay=0 seed=1", "semilla": "1", "selección (%)": "92"}
     alone = {**row, "opciones": "decay=1"}
     assert reporte.seeds_of([row, other, alone]) == [("a", 2, 90, 91, 92)]
+
+
+def test_whole_runs_give_mean_and_range(records):
+    """Una fila por semilla de la misma receta, y entre qué valores queda la media."""
+    model, *others = records["runs"]
+    for run in others:
+        assert {**run["parameters"], "SEED": model["parameters"]["SEED"]} == model["parameters"]
+    run = {"valid": {"correct": 261, "means": [{"val_loss": 0.036}]}, "test": {"correct": 263}}
+    run |= {"test_clean": {"correct": 253}, "minutes": 158.7, "damaged": 10123}
+    other = {**run, "test": {"correct": 260}, "minutes": 170, "parameters": {"SEED": 0}}
+    text = reporte.whole_runs([{**run, "parameters": {"SEED": 1}}, other])
+    first, second, mean = text.splitlines()[2:]
+    assert first == "| 0 | 261 | 0.036 | 10123 | 260 | 253 | 170 |" and second.startswith("| 1 |")
+    assert "| 261.5 (de 260 a 263) |" in mean and "| 0.036 (de 0.036 a 0.036) |" in mean
