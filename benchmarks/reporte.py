@@ -53,7 +53,7 @@ def load_records():
     rows = read("benchmarks/estres.csv")
     stress = [r for r in rows if r["modelo"] == model["sha256"][:8]]
     before = {(r["daño"], r["grado"]): r for r in rows if r["modelo"] == FIRST_MODEL}
-    runs = [model, *map(read, PROJECT.glob("benchmarks/semilla_*.json"))]
+    runs = [model, *map(read, sorted(PROJECT.glob("benchmarks/semilla_*.json")))]
     for run in runs:
         damages = [r for r in rows if r["daño"] != "baraja inventada"]
         mine = [int(r["aciertos"]) for r in damages if r["modelo"] == run["sha256"][:8]]
