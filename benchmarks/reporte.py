@@ -54,10 +54,12 @@ def load_records():
     stress = [r for r in rows if r["modelo"] == model["sha256"][:8]]
     before = {(r["daño"], r["grado"]): r for r in rows if r["modelo"] == FIRST_MODEL}
     runs = [model, *map(read, sorted(PROJECT.glob("benchmarks/semilla_*.json")))]
+    damaged = Counter()
+    for row in rows:
+        if row["daño"] != "baraja inventada":
+            damaged[row["modelo"]] += int(row["aciertos"])
     for run in runs:
-        damages = [r for r in rows if r["daño"] != "baraja inventada"]
-        mine = [int(r["aciertos"]) for r in damages if r["modelo"] == run["sha256"][:8]]
-        run["damaged"] = sum(mine)
+        run["damaged"] = damaged[run["sha256"][:8]]
     return {
         "model": model,
         "weights": int(sum(sizes)),
@@ -190,8 +192,7 @@ def render(records=None):
     env.filters["score"] = lambda pair: env.filters["short"](cu.score(*pair))
     env.filters["percent"] = lambda x: f"{x} %" if x else "–"
     env.filters["pct"] = lambda x, digits=1: f"{100 * x:.{digits}f} %"
-    env.globals |= {"confusions": confusions, "ablation": ablation, "stages": stages}
-    env.globals["whole_runs"] = whole_runs
+    env.globals |= {f.__name__: f for f in (confusions, ablation, stages, whole_runs)}
     env.globals["seeds"] = seeds_of(records["search"])
     env.filters["inside"] = lambda files, split: [f for f in files if f.startswith(f"{split}/")]
     env.filters["share"] = lambda row: f"{100 * int(row['aciertos']) / int(row['imágenes']):.1f} %"

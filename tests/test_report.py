@@ -109,6 +109,8 @@ def test_whole_runs_give_mean_and_range(records):
     model, *others = records["runs"]
     for run in others:
         assert {**run["parameters"], "SEED": model["parameters"]["SEED"]} == model["parameters"]
+        assert run["damaged"], "Ejecuta `python benchmarks/estres.py` con su .h5."
+        assert run["valid"]["correct"] <= model["valid"]["correct"], "Ese es el que se publica."
     run = {"valid": {"correct": 261, "means": [{"val_loss": 0.036}]}, "test": {"correct": 263}}
     run |= {"test_clean": {"correct": 253}, "minutes": 158.7, "damaged": 10123}
     other = {**run, "test": {"correct": 260}, "minutes": 170, "parameters": {"SEED": 0}}
