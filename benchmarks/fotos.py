@@ -1,6 +1,6 @@
 """Mide `card_photo` en escenas compuestas, de una carta y de dos a cuatro.
 
-python benchmarks/fotos.py [primera semilla] [cuántas]
+python benchmarks/fotos.py [primera semilla] [cuántas] [modelo]
 
 Las semillas 0..199 son las de informe, y van al JSON del modelo; se ajusta con las de 1000 en
 adelante, que no lo tocan.
@@ -31,9 +31,9 @@ def overlap(one, other):
     return shared / (area(np.stack([one, other])).sum() - shared)
 
 
-def measure(seeds, many):
+def measure(path, seeds, many):
     """Cifras de las escenas de una carta (con sus nombres) o, si `many`, de dos a cuatro."""
-    model, metadata = cu.load_model()
+    model, metadata = cu.load_model(path)
     count = {"cards": 0, "found": 0, "extra": 0}
     count |= {} if many else {"whole": 0, "best": 0}  # nombrarlas, solo con una carta
     milliseconds = []
@@ -55,9 +55,10 @@ def measure(seeds, many):
 
 
 if __name__ == "__main__":
-    first, total = (int(text) for text in (sys.argv[1:] + ["0", "200"][len(sys.argv) - 1 :])[:2])
+    first, total, path = (*sys.argv[1:], *(0, 200, cu.PUBLISHED_MODEL)[len(sys.argv) - 1 :])
+    seeds = range(int(first), int(first) + int(total))
     cv2.setNumThreads(1)
-    figures = {k: measure(range(first, first + total), i) for i, k in enumerate(("one", "many"))}
+    figures = {k: measure(path, seeds, i) for i, k in enumerate(("one", "many"))}
     print(json.dumps(figures, indent=1))
-    if (first, total) == (0, 200):
-        cu.add_measures(cu.PUBLISHED_MODEL, fotos=figures)
+    if seeds == range(200):
+        cu.add_measures(path, fotos=figures)

@@ -151,13 +151,16 @@ def stages(model):
 
 def whole_runs(runs):
     """Tabla Markdown de la receta entera con cada semilla, y la media de todas."""
-    columns = "semilla", "`valid`", "pérdida", "daños", "`test`", "sin casi copias", "minutos"
+    columns = "semilla", "`valid`", "pérdida", "daños", "escenas", "rechazadas", "`test`"
+    columns += "sin casi copias", "minutos"
     rows = [
         [
             run["parameters"]["SEED"],
             run["valid"]["correct"],
             round(run["valid"]["means"][-1]["val_loss"], 3),
             run["damaged"],
+            run["measures"]["fotos"]["one"]["best"],
+            int(run["measures"]["confianza"]["negativos"]["rechazados"].split("/")[0]),
             run["test"]["correct"],
             run["test_clean"]["correct"],
             round(run["minutes"]),

@@ -113,8 +113,13 @@ def test_whole_runs_give_mean_and_range(records):
         assert run["valid"]["correct"] <= model["valid"]["correct"], "Ese es el que se publica."
     run = {"valid": {"correct": 261, "means": [{"val_loss": 0.036}]}, "test": {"correct": 263}}
     run |= {"test_clean": {"correct": 253}, "minutes": 158.7, "damaged": 10123}
+    run["measures"] = {"fotos": {"one": {"best": 199}}}
+    run["measures"]["confianza"] = {"negativos": {"rechazados": "541/550 = 98.4 %"}}
     other = {**run, "test": {"correct": 260}, "minutes": 170, "parameters": {"SEED": 0}}
     text = reporte.whole_runs([{**run, "parameters": {"SEED": 1}}, other])
     first, second, mean = text.splitlines()[2:]
-    assert first == "| 0 | 261 | 0.036 | 10123 | 260 | 253 | 170 |" and second.startswith("| 1 |")
+    assert (
+        first == "| 0 | 261 | 0.036 | 10123 | 199 | 541 | 260 | 253 | 170 |"
+        and second.startswith("| 1 |")
+    )
     assert "| 261.5 (de 260 a 263) |" in mean and "| 0.036 (de 0.036 a 0.036) |" in mean
