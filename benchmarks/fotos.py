@@ -54,11 +54,15 @@ def measure(path, seeds, many):
     return {**count, "scenes": len(seeds), "ms": round(float(np.median(milliseconds)), 1)}
 
 
-if __name__ == "__main__":
-    first, total, path = (*sys.argv[1:], *(0, 200, cu.PUBLISHED_MODEL)[len(sys.argv) - 1 :])
+def main(first=0, total=200, path=cu.PUBLISHED_MODEL):
+    """Mide, lo muestra y, si son las escenas de informe, lo apunta en el JSON del modelo."""
     seeds = range(int(first), int(first) + int(total))
     cv2.setNumThreads(1)
     figures = {k: measure(path, seeds, i) for i, k in enumerate(("one", "many"))}
     print(json.dumps(figures, indent=1))
     if seeds == range(200):
         cu.add_measures(path, fotos=figures)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
