@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -82,6 +82,7 @@ class Style:
     border: bool = False  # filete doble
     ornate: bool = False  # as de picas adornado
     stained: bool = False  # papel viejo
+    hollow: bool = False  # palos en hueco: solo su contorno
 
 
 SERIF = "DejaVuSerif-Bold STIXGeneralBol cmb10"
@@ -131,6 +132,13 @@ def suit_outline(suit, rng):
     )
     half[:, 0] *= rng.uniform(0.84, 1.0) * (1 + rng.uniform(-0.15, 0.15) * half[:, 1])
     return mirrored(half)
+
+
+def draw_pip(pen, outline, style, color):
+    """Un palo de lado 1, lleno o en hueco."""
+    pen.shape(outline, color, line=False)
+    if style.hollow:
+        pen.at(0, -0.01, 0.84).shape(outline, style.paper, line=False)
 
 
 def star(size, count=5, inner=0.42):
@@ -226,7 +234,7 @@ def draw_index(pen, label, outline, style, font, color, rng, pip=1.0, tab=None):
             corner.text(label, font, side * x, y, height, color, width)
             if pip:
                 at = corner.at(side * x, y + height / 2 + pip * size / 2 + 5, pip * size)
-                at.shape(outline, color, line=False)
+                draw_pip(at, outline, style, color)
 
 
 def draw_number(pen, label, outline, style, color, rng):
@@ -235,7 +243,7 @@ def draw_number(pen, label, outline, style, color, rng):
     column, row = rng.uniform(44, 54), rng.uniform(104, 120) - 8 * style.border
     for x, y in points(PIPS[label]):
         pip = pen.at(x * column, y * row, size, -size if y > 0 else size)
-        pip.shape(outline, color, line=False)
+        draw_pip(pip, outline, style, color)
 
 
 def draw_ace(pen, outline, ornate, paper, color, rng):
@@ -617,7 +625,7 @@ def draw_art(pen, ink, rng):
         pen.image.paste(top, (0, height - top.height))
 
 
-def draw_fantasy(class_name, rng):
+def draw_fantasy(class_name, rng, tricky=False):
     """Carta de una baraja inventada, en la que solo es de fiar el índice.
 
     El centro lleva los palos o la figura que tocan, un solo palo, la letra en grande, una
@@ -626,11 +634,15 @@ def draw_fantasy(class_name, rng):
     Args:
         class_name: una de `CLASS_NAMES`.
         rng: `numpy.random.Generator`.
+        tricky: si engaña más: un palo grande cualquiera, a menudo ilustrado, más figuras ajenas
+            y palos en hueco.
 
     Returns:
         uint8 [224, 224, 3] en 0..255: la carta llena el cuadro, aplastada.
     """
     style, (rank, _, suit) = fantasy_style(rng), class_name.partition(" of ")
+    if tricky:
+        style = replace(style, hollow=rng.random() < 0.3)
     size, tint = (448, 627), rng.uniform(-60, 60, 3) * (rng.random() < 0.4)
     paper = style.paper + tint * texture(rng, *rng.integers(2, 12, 2), size)
     if rng.random() < 0.3:  # papel con grano
@@ -642,8 +654,14 @@ def draw_fantasy(class_name, rng):
     else:
         outline, label, pip, tab = suit_outline(suit, rng), RANKS[rank], rng.uniform(0.8, 1.4), None
         kinds = "el suyo", "un palo", "letra", "ilustración", "bufón", "figura", "nada"
-        center = rng.choice(kinds, p=(0.3, 0.16, 0.06, 0.26, 0.08, 0.08, 0.06))
-        if center == "un palo":
+        odds = (0.25, 0.4, 0, 0.15, 0, 0.2, 0)
+        center = rng.choice(kinds, p=odds if tricky else (0.3, 0.16, 0.06, 0.26, 0.08, 0.08, 0.06))
+        if center == "un palo" and tricky:
+            other = suit_outline(str(rng.choice(SUITS)), rng)
+            draw_pip(pen.at(0, 0, rng.uniform(90, 230)), other, style, color)
+            if rng.random() < 0.7:
+                draw_art(pen.at(0, 0, rng.uniform(0.35, 0.9)), style.paper, rng)
+        elif center == "un palo":
             pen.at(0, 0, rng.uniform(60, 190)).shape(outline, color, line=False)
             pip *= rng.random() < 0.6  # el palo ya se ve
         elif center == "letra":
@@ -670,7 +688,7 @@ def draw_fantasy(class_name, rng):
     return np.asarray(card.resize((224, 224), Image.Resampling.LANCZOS))
 
 
-def draw_fantasies(per_class, seed=0):
+def draw_fantasies(per_class, seed=0, tricky=False):
     """Cartas inventadas de todas las clases, para completar las de entrenamiento.
 
     Cada una tiene su propio generador, `default_rng([semilla, número])`.
@@ -678,6 +696,7 @@ def draw_fantasies(per_class, seed=0):
     Args:
         per_class: cuántas de cada clase; 48 de las 53 clases tardan un minuto.
         seed: entero no negativo.
+        tricky: como en `draw_fantasy`.
 
     Returns:
         (images, labels): uint8 [n, 224, 224, 3] e int32 [n], posición en `CLASS_NAMES`.
@@ -685,7 +704,7 @@ def draw_fantasies(per_class, seed=0):
     labels = np.tile(np.arange(len(CLASS_NAMES), dtype=np.int32), per_class)
     images = np.empty((len(labels), 224, 224, 3), np.uint8)
     for i, label in enumerate(labels):
-        images[i] = draw_fantasy(CLASS_NAMES[label], np.random.default_rng([seed, i]))
+        images[i] = draw_fantasy(CLASS_NAMES[label], np.random.default_rng([seed, i]), tricky)
     return images, labels
 
 

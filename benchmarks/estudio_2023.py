@@ -24,13 +24,13 @@ import card_utils as cu
 PROJECT = Path(__file__).parents[1]
 BASE = {
     "STAGES": [[15, 20, 0, 0, 0, 1e-3]],  # 15 épocas de lotes de 20, sin aumento
-    "LAST_STAGE": [],
+    "LAST_STAGES": [],
     "STEPS_PER_EPOCH": 200,
     "SCHEDULE": "constant",
     "WEIGHT_DECAY": 0,
     "BN_MOMENTUM": 0.999,
     "REPAIR_LABELS": False,
-    "LAST_SHARE": 0,
+    "LAST_SHARES": [0],
 }
 VARIANTS = {  # la inicial son las quince primeras épocas de la de veinte: misma semilla
     "20 épocas": {"STAGES": [[20, 20, 0, 0, 0, 1e-3]]},

@@ -66,7 +66,10 @@ def test_fantasies_are_balanced_repeatable_and_do_not_depend_on_how_many():
     fewer, _ = demo_deck.draw_fantasies(1, seed=3)
     assert np.array_equal(images[:53], fewer)
     assert not np.array_equal(demo_deck.draw_fantasies(1, seed=4)[0], fewer)
-    assert min(image.std() for image in images) > 2  # en todas hay algo dibujado
+    tricky, same = demo_deck.draw_fantasies(1, seed=3, tricky=True)
+    assert np.array_equal(same, labels[:53])
+    assert ((tricky != fewer).mean((1, 2, 3)) > 0.05).all()
+    assert min(image.std() for image in [*images, *tricky]) > 2  # en todas hay algo dibujado
 
 
 def test_unknown_names_are_refused():

@@ -52,9 +52,9 @@ def papermill_command(name, *parameters):
 def test_training_survives_a_kill_and_deployment_follows(workspace):
     """Sin red: dibuja la baraja, muere tras la primera época, sigue, guarda y se despliega."""
     before = cu.sha256(workspace / cu.PUBLISHED_MODEL)
-    last = "[1, 32, 0.3, 0, 2, 0.001]"  # repite las difíciles
-    stages = f"[[2, 32, 0.3, 0, 0, 0.001], [1, 32, 0.3, 0.5, 2, 0.001], {last}]"
-    command = papermill_command(TRAINING, ("DEMO_STAGES", stages), ("LAST_STAGE", last))
+    last = "[1, 32, 0.3, 0.5, 2, 0.001]"  # repite las difíciles; la segunda, con cartas que engañan
+    stages = f"[[2, 32, 0.3, 0, 0, 0.001], {last}, {last}]"
+    command = papermill_command(TRAINING, ("DEMO_STAGES", stages), ("LAST_STAGES", f"[{last}]"))
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, cwd=workspace, **quiet) as first:
         while not list(workspace.glob("checkpoints/*/respaldo/*/training_metadata.json")):
@@ -106,7 +106,7 @@ def test_two_devices_run_the_2023_study_with_the_same_cells(workspace, tiny_deck
     notebook.cells.insert(0, nbformat.v4.new_code_cell(two_devices))
     nbformat.write(notebook, workspace / "dos.ipynb")
     study_2023 = {"STEPS_PER_EPOCH": 4, "SCHEDULE": "constant", "WEIGHT_DECAY": 0}
-    study_2023 |= {"BN_MOMENTUM": 0.999, "REPAIR_LABELS": False, "LAST_SHARE": 0}
+    study_2023 |= {"BN_MOMENTUM": 0.999, "REPAIR_LABELS": False, "LAST_SHARES": [0]}
     study_2023 |= {"DENSE_UNITS": [128, 64], "DEMO_STAGES": [[2, 8, 0, 0, 0, 1e-3]]}
     parameters = {"DATA_DIR": str(tiny_deck), "WEIGHTS": None}
     papermill.execute_notebook(
