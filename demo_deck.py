@@ -82,7 +82,7 @@ class Style:
     border: bool = False  # filete doble
     ornate: bool = False  # as de picas adornado
     stained: bool = False  # papel viejo
-    hollow: bool = False  # palos en hueco: solo su contorno
+    hollow: bool = False  # los palos del índice y de número, en hueco
 
 
 SERIF = "DejaVuSerif-Bold STIXGeneralBol cmb10"
