@@ -53,12 +53,12 @@ def load_records():
     rows = read("benchmarks/estres.csv")
     stress = [r for r in rows if r["modelo"] == model["sha256"][:8]]
     before = {(r["daño"], r["grado"]): r for r in rows if r["modelo"] == FIRST_MODEL}
-    runs = [model, *map(read, sorted(PROJECT.glob("benchmarks/semilla_*.json")))]
+    runs = [*map(read, sorted(PROJECT.glob("benchmarks/semilla_*.json")))]
     damaged = Counter()
     for row in rows:
         if row["daño"] != "baraja inventada":
             damaged[row["modelo"]] += int(row["aciertos"])
-    for run in runs:
+    for run in [model, *runs]:
         run["damaged"] = damaged[run["sha256"][:8]]
     return {
         "model": model,

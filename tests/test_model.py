@@ -258,7 +258,7 @@ def test_published_model_is_light_and_documented(published):
     assert model.count_params() == 1_019_813
     assert os.path.getsize(PROJECT / cu.PUBLISHED_MODEL) < 5_000_000
     assert len(metadata["class_names"]) == 53 and metadata["input"]["range"] == [0, 255]
-    assert metadata["test"]["total"] == 265 and metadata["test"]["correct"] >= 262
+    assert metadata["test"]["total"] == 265 and metadata["test"]["correct"] >= 263
 
 
 def test_published_model_names_a_fresh_deck_and_the_joker(published, tmp_path):
