@@ -53,7 +53,7 @@ def load_records():
     rows = read("benchmarks/estres.csv")
     stress = [r for r in rows if r["modelo"] == model["sha256"][:8]]
     before = {(r["daño"], r["grado"]): r for r in rows if r["modelo"] == FIRST_MODEL}
-    runs = [*map(read, sorted(PROJECT.glob("benchmarks/semilla_*.json")))]
+    runs = list(map(read, sorted(PROJECT.glob("benchmarks/semilla_*.json"))))
     damaged = Counter()
     for row in rows:
         if row["daño"] != "baraja inventada":
