@@ -412,8 +412,9 @@ def build_model(class_count, weights="imagenet", dense_units=(128,), bn_momentum
 
     Args:
         class_count: número de clases.
-        weights: "imagenet", la ruta de unos pesos sin cabeza, o None (al azar). Si ImageNet no se
-            puede descargar, se parte de la columna del modelo publicado y se avisa.
+        weights: "imagenet", la ruta de unos pesos sin cabeza o de un modelo entero hecho aquí, o
+            None (al azar). Si ImageNet no se puede descargar, se parte de la columna del modelo
+            publicado y se avisa.
         dense_units: neuronas de cada capa densa intermedia.
         bn_momentum: inercia de BatchNorm, 0..1. La de Keras, 0.999, deja las estadísticas de
             evaluación unos 1000 pasos atrás.
@@ -423,7 +424,8 @@ def build_model(class_count, weights="imagenet", dense_units=(128,), bn_momentum
         [b, class_count], y de qué pesos parte de verdad, en palabras.
 
     Raises:
-        ValueError: `weights` no es un fichero de pesos de MobileNetV3Small sin cabeza.
+        ValueError: `weights` no es un fichero de pesos de MobileNetV3Small sin cabeza, ni un
+            modelo entero con esas clases y capas densas.
         OSError: no hay red ni modelo publicado del que partir.
     """
 
@@ -432,9 +434,12 @@ def build_model(class_count, weights="imagenet", dense_units=(128,), bn_momentum
             input_shape=IMAGE_SHAPE, include_top=False, weights=weights
         )
 
-    start = Path(weights).name if weights else "al azar"
+    start, whole = Path(weights).name if weights else "al azar", False
     try:
-        base = mobilenet(weights)
+        if weights and weights != "imagenet":
+            with h5py.File(weights) as file:
+                whole = "model_weights" in file
+        base = mobilenet(None if whole else weights)
     except Exception as error:  # sin red, fichero que falta o pesos de otra red
         if weights != "imagenet":
             raise ValueError(f"No se pueden usar los pesos {weights}: {error}") from error
@@ -458,7 +463,16 @@ def build_model(class_count, weights="imagenet", dense_units=(128,), bn_momentum
     for units in dense_units:
         x = keras.layers.Dense(units, activation="relu")(x)
     outputs = keras.layers.Dense(class_count, activation="softmax")(x)
-    return keras.Model(base.input, outputs, name="MobileNetV3_card_classifier"), start
+    model = keras.Model(base.input, outputs, name="MobileNetV3_card_classifier")
+    if whole:
+        try:
+            model.load_weights(weights)
+        except ValueError as error:
+            raise ValueError(
+                f"{weights} no es un modelo de {class_count} clases con DENSE_UNITS = "
+                f"{list(dense_units)}: {error}"
+            ) from error
+    return model, start
 
 
 def reloadable(base):
@@ -737,7 +751,7 @@ def average_with_best(model, run, began, ended, share, valid_ds):
     Args:
         model: `keras.Model` compilado, con los pesos de la época `ended`.
         run: carpeta de sus puntos de control.
-        began: épocas antes de la etapa; de ellas es la mejor, o de la etapa si es la primera.
+        began: épocas antes de la etapa; de ellas es la mejor o, si no hay, de la etapa.
         ended: épocas al acabarla.
         share: parte de la última en la media, 0..1; 0 deja la mejor.
         valid_ds: `tf.data` con que se puntúa.
@@ -746,9 +760,12 @@ def average_with_best(model, run, began, ended, share, valid_ds):
         dict con la época, la mejor, la parte, y la exactitud (0..1) y la pérdida en `valid`.
     """
     saved = next(Path(run).glob(f"epoca-{ended:02d}-*-media.weights.h5"), None)
-    file, best_epoch, _ = best_checkpoint(run, began or ended)
+    file, best_epoch, _ = best_checkpoint(run, began)
+    if not file:
+        file, best_epoch, _ = best_checkpoint(run, ended)
     last = model.get_weights()
-    model.load_weights(saved or file)
+    if saved or file:  # en una etapa sin épocas, la media es el modelo de partida
+        model.load_weights(saved or file)
     if not saved:
         pairs = zip(model.get_weights(), last, strict=True)
         model.set_weights([(1 - share) * best + share * end for best, end in pairs])

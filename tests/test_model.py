@@ -95,6 +95,18 @@ def test_without_any_start_weights_it_says_what_to_do(monkeypatch, tmp_path):
         cu.build_model(53, weights="nada.h5")
 
 
+def test_start_from_a_whole_model_keeps_its_head(small, tmp_path):
+    """Da sus mismas respuestas, con otra inercia; con otras clases o neuronas, lo dice."""
+    model, images = small
+    cu.save_model(model, tmp_path / "m.h5", META)
+    mine, start = cu.build_model(3, tmp_path / "m.h5", dense_units=(8,), bn_momentum=0.9)
+    assert start == "m.h5" and mine.get_layer("conv_bn").momentum == 0.9
+    assert np.array_equal(cu.predict(mine, images), cu.predict(model, images))
+    for classes, units in ((4, (8,)), (3, (9,)), (3, (8, 8))):
+        with pytest.raises(ValueError, match=rf"m\.h5 no es un modelo de {classes} clases"):
+            cu.build_model(classes, tmp_path / "m.h5", dense_units=units)
+
+
 def test_json_goes_with_its_h5(small, tmp_path):
     model, images = small
     path = tmp_path / "models" / "m.h5"
@@ -226,6 +238,21 @@ def test_mean_with_the_best_epoch_competes_and_is_kept(tmp_path):
     file, epoch, loss = cu.best_checkpoint(tmp_path)
     assert file.name.endswith("-media.weights.h5") and (epoch, loss) == (3, 0.0)
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_stage_of_no_epochs_keeps_the_start_and_it_competes(tmp_path):
+    """La primera media es el modelo de partida; la segunda la toma como la mejor de antes."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    model.compile(loss="mse", metrics=["accuracy"])
+    data = tf.data.Dataset.from_tensors((np.ones((1, 1)), np.full((1, 1), 4.0)))
+    model.set_weights([np.ones((1, 1))])
+    assert cu.average_with_best(model, tmp_path, 0, 0, 0.75, data)["val_loss"] == 9
+    assert model.get_weights()[0] == 1
+    # De la segunda etapa: no cuenta, aunque pierda menos
+    (tmp_path / "epoca-01-valid-0.5000-perdida-0.4000.weights.h5").touch()
+    model.set_weights([np.full((1, 1), 5.0)])
+    assert cu.average_with_best(model, tmp_path, 0, 1, 0.75, data)["best_epoch"] == 0
+    assert model.get_weights()[0] == 4
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,8 @@ def test_training_survives_a_kill_and_deployment_follows(workspace):
     """Sin red: dibuja la baraja, muere tras la primera época, sigue, guarda y se despliega."""
     before = cu.sha256(workspace / cu.PUBLISHED_MODEL)
     last = "[1, 32, 0.3, 0.5, 2, 0.001]"  # repite las difíciles; la segunda, con cartas que engañan
-    stages = f"[[2, 32, 0.3, 0, 0, 0.001], {last}, {last}]"
+    start = "[0, 32, 0, 0, 1, 0.001]"  # sin épocas: los pesos de partida compiten
+    stages = f"[{start}, [2, 32, 0.3, 0, 0, 0.001], {last}, {last}]"
     command = papermill_command(TRAINING, ("DEMO_STAGES", stages), ("LAST_STAGES", f"[{last}]"))
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, cwd=workspace, **quiet) as first:
@@ -74,7 +75,7 @@ def test_training_survives_a_kill_and_deployment_follows(workspace):
     assert cu.sha256(workspace / cu.PUBLISHED_MODEL) == before
     metadata = cu.load_model(workspace / cu.DEMO_MODEL)[1]
     assert metadata["test"]["total"] == 265 and metadata["test"]["correct"] > 200
-    assert [mean["epoch"] for mean in metadata["valid"]["means"]] == [3, 4]
+    assert [mean["epoch"] for mean in metadata["valid"]["means"]] == [0, 3, 4]
 
     (workspace / "rota.jpg").write_text("no es una foto")
     papermill.execute_notebook(
