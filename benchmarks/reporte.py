@@ -53,12 +53,12 @@ def load_records():
     rows = read("benchmarks/estres.csv")
     stress = [r for r in rows if r["modelo"] == model["sha256"][:8]]
     before = {(r["daño"], r["grado"]): r for r in rows if r["modelo"] == FIRST_MODEL}
-    runs = list(map(read, sorted(PROJECT.glob("benchmarks/semilla_*.json"))))
+    runs = [model, *map(read, sorted(PROJECT.glob("benchmarks/semilla_*.json")))]
     damaged = Counter()
     for row in rows:
         if row["daño"] != "baraja inventada":
             damaged[row["modelo"]] += int(row["aciertos"])
-    for run in [model, *runs]:
+    for run in runs:
         run["damaged"] = damaged[run["sha256"][:8]]
     return {
         "model": model,
@@ -149,10 +149,11 @@ def stages(model):
     return "\n".join(lines)
 
 
-def whole_runs(runs):
-    """Tabla Markdown de la receta entera con cada semilla, y la media de todas."""
+def seed_runs(runs):
+    """Tabla Markdown de las dos últimas etapas con cada semilla, y la media de todas."""
     columns = "semilla", "`valid`", "pérdida", "daños", "escenas", "rechazadas", "`test`"
     columns += "sin casi copias", "minutos"
+    epochs = sum(stage[0] for stage in runs[0]["parameters"]["STAGES"][-2:])
     rows = [
         [
             run["parameters"]["SEED"],
@@ -163,7 +164,7 @@ def whole_runs(runs):
             int(run["measures"]["confianza"]["negativos"]["rechazados"].split("/")[0]),
             run["test"]["correct"],
             run["test_clean"]["correct"],
-            round(run["minutes"]),
+            round(sum(run["history"]["seconds"][-epochs:]) / 60),
         ]
         for run in runs
     ]
@@ -195,7 +196,7 @@ def render(records=None):
     env.filters["score"] = lambda pair: env.filters["short"](cu.score(*pair))
     env.filters["percent"] = lambda x: f"{x} %" if x else "–"
     env.filters["pct"] = lambda x, digits=1: f"{100 * x:.{digits}f} %"
-    env.globals |= {f.__name__: f for f in (confusions, ablation, stages, whole_runs)}
+    env.globals |= {f.__name__: f for f in (confusions, ablation, stages, seed_runs)}
     env.globals["seeds"] = seeds_of(records["search"])
     env.filters["inside"] = lambda files, split: [f for f in files if f.startswith(f"{split}/")]
     env.filters["share"] = lambda row: f"{100 * int(row['aciertos']) / int(row['imágenes']):.1f} %"

@@ -104,20 +104,24 @@ def test_seeds_are_grouped_by_recipe():
     assert reporte.seeds_of([row, other, alone]) == [("a", 2, 90, 91, 92)]
 
 
-def test_whole_runs_give_mean_and_range(records):
-    """Una fila por semilla de la misma receta, y entre qué valores queda la media."""
-    first, *others = records["runs"]
+def test_seed_runs_give_mean_and_range(records):
+    """Una fila por semilla de las dos últimas etapas, y entre qué valores queda la media."""
+    model, *others = records["runs"]
     for run in others:
-        assert {**run["parameters"], "SEED": first["parameters"]["SEED"]} == first["parameters"]
+        same = {key: model["parameters"][key] for key in ("WEIGHTS", "STAGES", "SEED")}
+        assert {**run["parameters"], **same} == model["parameters"]
+        assert run["parameters"]["STAGES"][-2:] == same["STAGES"][-2:]
         assert run["damaged"], "Ejecuta `python benchmarks/estres.py` con su .h5."
-        assert run["valid"]["correct"] <= first["valid"]["correct"], "Ese es el que se publicó."
+        assert run["valid"]["correct"] <= model["valid"]["correct"], "Ese es el que se publica."
     run = {"valid": {"correct": 261, "means": [{"val_loss": 0.036}]}, "test": {"correct": 263}}
-    run |= {"test_clean": {"correct": 253}, "minutes": 158.7, "damaged": 10123}
+    run |= {"test_clean": {"correct": 253}, "damaged": 10123}
+    stages = {"STAGES": [[9, 16, 0, 0, 0, 1e-3]] * 2 + [[1, 32, 0, 0, 0, 1e-3]] * 2}
+    run["history"] = {"seconds": [1000, 60, 120]}
     run["measures"] = {"fotos": {"one": {"best": 199}}}
     run["measures"]["confianza"] = {"negativos": {"rechazados": "541/550 = 98.4 %"}}
-    other = {**run, "test": {"correct": 260}, "minutes": 170, "parameters": {"SEED": 0}}
-    text = reporte.whole_runs([{**run, "parameters": {"SEED": 1}}, other])
+    other = {**run, "test": {"correct": 260}, "parameters": {"SEED": 0, **stages}}
+    text = reporte.seed_runs([{**run, "parameters": {"SEED": 1, **stages}}, other])
     row_0, row_1, mean = text.splitlines()[2:]
-    assert row_0 == "| 0 | 261 | 0.036 | 10123 | 199 | 541 | 260 | 253 | 170 |"
+    assert row_0 == "| 0 | 261 | 0.036 | 10123 | 199 | 541 | 260 | 253 | 3 |"
     assert row_1.startswith("| 1 |")
     assert "| 261.5 (de 260 a 263) |" in mean and "| 0.036 (de 0.036 a 0.036) |" in mean
