@@ -148,10 +148,20 @@ def star(size, count=5, inner=0.42):
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1)
 
 
-@lru_cache(maxsize=128)
+def font_file(font):
+    """Ruta de una fuente de Matplotlib."""
+    return Path(get_data_path(), "fonts", "ttf", f"{font}.ttf")
+
+
+def available(fonts):
+    """De unas fuentes separadas por espacios, la lista de las que este Matplotlib trae."""
+    return [font for font in fonts.split() if font_file(font).is_file()]
+
+
+@lru_cache(maxsize=512)
 def glyph(text, font):
     """Máscara recortada de `text` con una de las fuentes que trae Matplotlib."""
-    face = ImageFont.truetype(Path(get_data_path(), "fonts", "ttf", f"{font}.ttf"), 160)
+    face = ImageFont.truetype(font_file(font), 160)
     left, top, right, bottom = face.getbbox(text)
     mask = Image.new("L", (right - left, bottom - top))
     ImageDraw.Draw(mask).text((-left, -top), text, 255, font=face)
@@ -479,8 +489,8 @@ def draw_juggler(pen, colors, rng):
     draw_jester(pen.at(0, -58, 0.72), colors, rng)
 
 
-def draw_joker_card(card, style, font, color, rng):
-    """Comodín: busto, dos cabezas o malabarista, con JOKER en dos esquinas."""
+def draw_joker_card(card, style, font, color, rng, word="JOKER"):
+    """Comodín: busto, dos cabezas o malabarista, con `word` en dos esquinas."""
     colors = court_colors(style, rng)
     if rng.random() < 0.2:  # comodín en blanco y negro
         colors = [(sum(c) // 3,) * 3 for c in colors]
@@ -505,10 +515,10 @@ def draw_joker_card(card, style, font, color, rng):
         length = 4.2 * height
         if stacked:
             length = 5.8 * height
-            for k, letter in enumerate("JOKER"):
+            for k, letter in enumerate(word):
                 corner.text(letter, font, 0, height * (0.5 + 1.2 * k), height, color, height)
         else:
-            corner.at(0, length / 2, turn=lean).text("JOKER", font, 0, 0, height, color, length)
+            corner.at(0, length / 2, turn=lean).text(word, font, 0, 0, height, color, length)
         if starred:
             corner.at(0, length + 0.8 * height).shape(star(0.62 * height), color, line=False)
 
@@ -590,7 +600,7 @@ def fantasy_style(rng):
     elif rng.random() < 0.6:
         inks = inks[:1] * 4
     return Style(
-        str(rng.choice(FONTS.split())),
+        str(rng.choice(available(FONTS))),
         index=float(np.exp(rng.uniform(np.log(22), np.log(66)))),
         pip=rng.uniform(34, 60),
         inks=tuple(inks),
@@ -618,7 +628,7 @@ def draw_art(pen, ink, rng):
             at.shape(star(1, int(rng.integers(3, 14)), rng.uniform(0.2, 0.9)), fill, line=False)
         else:
             words = "".join(rng.choice(list("ABCDEMNORSTU"), rng.integers(2, 9)))
-            at.text(words, str(rng.choice(FONTS.split())), 0, 0, rng.uniform(8, 30), fill)
+            at.text(words, str(rng.choice(available(FONTS))), 0, 0, rng.uniform(8, 30), fill)
     if rng.random() < 0.4:
         width, height = pen.image.size
         top = pen.image.crop((0, 0, width, height // 2)).transpose(Image.Transpose.ROTATE_180)
@@ -665,7 +675,7 @@ def draw_fantasy(class_name, rng, tricky=False):
             pen.at(0, 0, rng.uniform(60, 190)).shape(outline, color, line=False)
             pip *= rng.random() < 0.6  # el palo ya se ve
         elif center == "letra":
-            font = str(rng.choice(FONTS.split()))
+            font = str(rng.choice(available(FONTS)))
             pen.text(label, font, 0, 0, rng.uniform(80, 180), color, 150)
         elif center == "ilustración":
             whole = rng.random() < 0.4  # también en las esquinas, y el índice en una pestaña
