@@ -407,7 +407,9 @@ def squash(photo):
 # --- Modelo ----------------------------------------------------------------------------------
 
 
-def build_model(class_count, weights="imagenet", dense_units=(128,), bn_momentum=0.98):
+def build_model(
+    class_count, weights="imagenet", dense_units=(128,), bn_momentum=0.98, side=IMAGE_SHAPE[0]
+):
     """MobileNetV3Small -> GlobalAveragePooling2D -> Dense(s) relu -> Dense(clases, softmax).
 
     Args:
@@ -418,9 +420,10 @@ def build_model(class_count, weights="imagenet", dense_units=(128,), bn_momentum
         dense_units: neuronas de cada capa densa intermedia.
         bn_momentum: inercia de BatchNorm, 0..1. La de Keras, 0.999, deja las estadísticas de
             evaluación unos 1000 pasos atrás.
+        side: lado de las imágenes en píxeles, o None si cambia al entrenar (siempre par).
 
     Returns:
-        (model, start): `keras.Model` de [b, 224, 224, 3] en 0..255 a probabilidades
+        (model, start): `keras.Model` de [b, side, side, 3] en 0..255 a probabilidades
         [b, class_count], y de qué pesos parte de verdad, en palabras.
 
     Raises:
@@ -431,7 +434,7 @@ def build_model(class_count, weights="imagenet", dense_units=(128,), bn_momentum
 
     def mobilenet(weights):
         return keras.applications.MobileNetV3Small(
-            input_shape=IMAGE_SHAPE, include_top=False, weights=weights
+            input_shape=(side, side, 3), include_top=False, weights=weights
         )
 
     start, whole = Path(weights).name if weights else "al azar", False

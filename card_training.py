@@ -1,0 +1,152 @@
+"""Cómo se prepara cada lote para entrenar: aumento, lado de las imágenes y etiquetas."""
+
+import math
+import os
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+import card_utils as cu
+
+
+def augment(images, seed, strength, side, corner=0.2):
+    """`card_utils.augment` a cualquier lado, con una parte ampliada por la esquina del índice.
+
+    Args:
+        images: float32 [b, n, n, 3] en 0..255.
+        seed: int [2].
+        strength: 0..1; los giros a cualquier ángulo son el 60 % de ella.
+        side: lado de salida, en píxeles.
+        corner: proporción de imágenes que quedan en su esquina, del 28 al 63 % del ancho.
+
+    Returns:
+        float32 [b, side, side, 3] en 0..255.
+    """
+    count, size = tf.shape(images)[0], images.shape[1]
+    chance = tf.random.stateless_uniform([40, count], seed, -1.0, 1.0)
+    u = strength * chance
+    one = tf.ones(count)
+
+    def some(row, share):  # 1.0 en esa proporción de las imágenes, 0.0 en las demás
+        return tf.cast(tf.abs(chance[row]) < share * strength, tf.float32)
+
+    def matrix(*rows):  # tres filas de escalares o [b] -> [b, 3, 3]
+        return tf.stack([tf.stack([one * value for value in row], -1) for row in rows], -2)
+
+    def each(values):  # [b] o [b, 3] -> para sumar o multiplicar a las imágenes
+        return tf.reshape(values, [count, 1, 1, -1])
+
+    line = tf.linspace(-1.0, 1.0, size)
+    down, along = line[:, None, None], line[None, :, None]
+    center = tf.abs(down) < each(0.6 + 0.15 * chance[15])
+    center &= (tf.abs(along) < each(0.5 + 0.15 * chance[16])) & (each(some(17, 0.25)) > 0)
+    images = tf.where(center, tf.roll(images, 1, 0), images)
+
+    far = some(0, 0.35)
+    free = tf.cast(tf.abs(chance[34]) < 0.6 * strength, tf.float32)
+    tilt = (1 - free) * math.radians(20) * u[1] + free * math.pi / 4 * chance[35]
+    angle = tilt + math.pi * some(2, 0.5) + math.pi / 2 * some(3, 0.3)
+    zoom = 0.05 + 0.15 * u[4] + 0.9 * far * tf.abs(u[5])  # aleja más que acerca
+    # La que gira más se aleja, para que no se salga la esquina con el índice
+    zoom += (1 - far) * tf.maximum(0.0, tf.abs(tilt) - math.radians(20))
+    aspect, narrow = (0.08 + 0.2 * far) * u[6], 0.17 * far  # 0.17 deshace el aplastado 5:7
+    x_scale, y_scale = tf.exp(zoom + aspect), tf.exp(zoom - aspect)
+    shift = size * (0.08 + 0.45 * far * (tf.exp(zoom) - 1))
+    middle, ratio, seen_middle = (size - 1) / 2, size / side, (side - 1) / 2
+    near = tf.cast(tf.abs(chance[36]) < corner, tf.float32)
+    wide = 1 - near * (0.545 + 0.175 * chance[37])  # del 28 al 63 % del ancho
+    tall = tf.minimum(1.0, wide * (1 + near * (0.15 + 0.15 * chance[38])))
+    inset = 0.02 * size * near * (1 + chance[39])
+    warp = (
+        matrix((wide, 0, inset), (0, tall, inset), (0, 0, 1))
+        @ matrix((1, 0, middle), (0, 1, middle), (0, 0, 1))
+        @ matrix((tf.exp(narrow), 0, shift * u[7]), (0, tf.exp(-narrow), shift * u[8]), (0, 0, 1))
+        @ matrix((tf.cos(angle), -tf.sin(angle), 0), (tf.sin(angle), tf.cos(angle), 0), (0, 0, 1))
+        @ matrix(
+            (x_scale, 0.12 * u[9] * x_scale, 0),
+            (0, y_scale, 0),
+            (0.15 / size * u[10], 0.15 / size * u[11], 1),
+        )
+        @ matrix((ratio, 0, -ratio * seen_middle), (0, ratio, -ratio * seen_middle), (0, 0, 1))
+    )
+    warp = tf.reshape(warp, [-1, 9])
+    flat = each(127.5 + 127.5 * tf.transpose(chance[12:15]))
+    seen = tf.raw_ops.ImageProjectiveTransformV3(
+        images=images - flat,
+        transforms=warp[:, :8] / warp[:, 8:],
+        output_shape=[side, side],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+    )
+
+    line = tf.linspace(-1.0, 1.0, side)
+    down, along = line[:, None, None], line[None, :, None]
+    # Fuera de la carta la resta da cero; ahí, y en un rectángulo que la tapa, va el fondo
+    cover = tf.abs(down - each(u[31])) < each(0.4 * u[18])
+    cover &= tf.abs(along - each(u[32])) < each(0.4 * u[33])
+    stains = tf.random.stateless_uniform([count, 6, 6, 3], tf.add(seed, 1), -80.0, 80.0)
+    stains = tf.image.resize(stains * each(u[19]), (side, side))
+    images = tf.where(cover | (seen[..., :1] == 0.0), stains, seen) + flat
+
+    kernel = tf.ones([3, 3, 3, 1]) / 9
+    soft = tf.nn.depthwise_conv2d(images, kernel, [1, 1, 1, 1], "SAME")
+    images += each(tf.maximum(1.3 * u[20], -0.3)) * (soft - images)  # desenfoca o afila
+    saturation = ((1 - some(21, 0.1)) * (1 + 0.5 * u[22]))[:, None, None]
+    channels = tf.where(some(23, 0.08)[:, None, None] > 0, tf.roll(tf.eye(3), 1, 0), tf.eye(3))
+    color = saturation * channels + (1 - saturation) / 3
+    color *= tf.exp(0.35 * u[24])[:, None, None]  # contraste
+    light = each(127.5 + 40 * u[25]) + each(20 * tf.transpose(u[26:29]))
+    light += 30 * (down * each(u[29]) + along * each(u[30]))
+    flattened = tf.reshape(images - 127.5, [count, -1, 3]) @ color
+    images = tf.reshape(flattened, [count, side, side, 3])
+    return tf.clip_by_value(images + light, 0.0, 255.0)
+
+
+def make_dataset(images, labels, class_count, batch=32, side=224, strength=0.0, seed=None):
+    """`tf.data` de (imágenes float32 [b, lado, lado, 3] en 0..255, probabilidades [b, clases]).
+
+    Args:
+        images: lista de uint8 [224, 224, 3]; no se copian.
+        labels: int [n]; -1 es «no es un naipe»: la misma probabilidad para todas las clases.
+        class_count: número de clases.
+        batch: imágenes por lote.
+        side: lado de salida en píxeles.
+        strength: fuerza del aumento, 0..1.
+        seed: con semilla se baraja y se descartan los restos de lote.
+    """
+
+    def load(index):
+        chosen = [images[i] for i in index]
+        if not strength and side != cu.IMAGE_SHAPE[0]:
+            chosen = [cv2.resize(x, (side, side), interpolation=cv2.INTER_AREA) for x in chosen]
+        return np.stack(chosen)
+
+    length = side if not strength else cu.IMAGE_SHAPE[0]
+    targets = tf.one_hot(labels, class_count)
+    targets += tf.cast(labels < 0, tf.float32)[:, None] / class_count
+
+    def read(index, key):
+        batch = tf.ensure_shape(
+            tf.numpy_function(load, [index], tf.uint8), [None, length, length, 3]
+        )
+        batch = tf.cast(batch, tf.float32)
+        return augment(batch, key, strength, side) if strength else batch, tf.gather(targets, index)
+
+    order = tf.data.Dataset.range(len(images))
+    if seed is not None:
+        order = order.shuffle(len(images), seed=seed)
+    order = order.batch(batch, drop_remainder=seed is not None)
+    seeds = tf.data.Dataset.random(seed or 0, rerandomize_each_iteration=True).batch(2)
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    data = tf.data.Dataset.zip(order, seeds).map(read, os.cpu_count())
+    return data.prefetch(2).with_options(options)
+
+
+def accuracy(truth, predicted):
+    """Acierta si nombra la carta o, donde no la hay, si a ninguna le da la mitad."""
+    is_card = tf.reduce_max(truth, -1) > 0.5
+    named = tf.equal(tf.argmax(truth, -1), tf.argmax(predicted, -1))
+    return tf.cast(tf.where(is_card, named, tf.reduce_max(predicted, -1) < 0.5), tf.float32)
