@@ -220,6 +220,14 @@ def test_wrong_labels_are_repaired_only_where_the_facts_say(tmp_path):
     assert labels.tolist() == [1, 0, 1] and count == 1
 
 
+def test_the_drawn_deck_needs_no_repair_although_file_names_coincide(tiny_deck):
+    rows = list(csv.DictReader(open(PROJECT / "data_faults.csv", encoding="utf-8", newline="")))
+    row = next(row for row in rows if row["kind"] == "wrong_label")
+    files = [tiny_deck / row["file"]]
+    labels, count = cu.repair_labels(np.array([0]), files, CLASS_NAMES, PROJECT / "data_faults.csv")
+    assert labels.tolist() == [0] and count == 0
+
+
 def test_the_facts_name_real_classes():
     rows = list(csv.DictReader(open(PROJECT / "data_faults.csv", encoding="utf-8", newline="")))
     wrong = [row for row in rows if row["kind"] == "wrong_label"]
