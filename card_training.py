@@ -1,24 +1,27 @@
-"""Cómo se prepara cada lote para entrenar: aumento, lado de las imágenes y etiquetas."""
+"""Lo que necesita un entrenamiento: aumento, lotes, avisos de cada época y gráficas."""
 
 import math
 import os
 
 import cv2
+import keras
+import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 
 import card_utils as cu
 
 
-def augment(images, seed, strength, side, corner=0.2):
+def augment(images, seed, strength, side, corner=0.2, any_angle=0.6):
     """`card_utils.augment` a cualquier lado, con una parte ampliada por la esquina del índice.
 
     Args:
         images: float32 [b, n, n, 3] en 0..255.
         seed: int [2].
-        strength: 0..1; los giros a cualquier ángulo son el 60 % de ella.
+        strength: 0..1.
         side: lado de salida, en píxeles.
         corner: proporción de imágenes que quedan en su esquina, del 28 al 63 % del ancho.
+        any_angle: cuántas giran a cualquier ángulo, en partes de `strength`.
 
     Returns:
         float32 [b, side, side, 3] en 0..255.
@@ -44,7 +47,7 @@ def augment(images, seed, strength, side, corner=0.2):
     images = tf.where(center, tf.roll(images, 1, 0), images)
 
     far = some(0, 0.35)
-    free = tf.cast(tf.abs(chance[34]) < 0.6 * strength, tf.float32)
+    free = tf.cast(tf.abs(chance[34]) < any_angle * strength, tf.float32)
     tilt = (1 - free) * math.radians(20) * u[1] + free * math.pi / 4 * chance[35]
     angle = tilt + math.pi * some(2, 0.5) + math.pi / 2 * some(3, 0.3)
     zoom = 0.05 + 0.15 * u[4] + 0.9 * far * tf.abs(u[5])  # aleja más que acerca
@@ -108,7 +111,7 @@ def make_dataset(images, labels, class_count, batch=32, side=224, strength=0.0, 
     """`tf.data` de (imágenes float32 [b, lado, lado, 3] en 0..255, probabilidades [b, clases]).
 
     Args:
-        images: lista de uint8 [224, 224, 3]; no se copian.
+        images: lista de uint8 [224, 224, 3], que no se copian, o de rutas, que se leen cada vez.
         labels: int [n]; -1 es «no es un naipe»: la misma probabilidad para todas las clases.
         class_count: número de clases.
         batch: imágenes por lote.
@@ -119,6 +122,7 @@ def make_dataset(images, labels, class_count, batch=32, side=224, strength=0.0, 
 
     def load(index):
         chosen = [images[i] for i in index]
+        chosen = [cu.read_image(x) if isinstance(x, os.PathLike) else x for x in chosen]
         if not strength and side != cu.IMAGE_SHAPE[0]:
             chosen = [cv2.resize(x, (side, side), interpolation=cv2.INTER_AREA) for x in chosen]
         return np.stack(chosen)
@@ -150,3 +154,57 @@ def accuracy(truth, predicted):
     is_card = tf.reduce_max(truth, -1) > 0.5
     named = tf.equal(tf.argmax(truth, -1), tf.argmax(predicted, -1))
     return tf.cast(tf.where(is_card, named, tf.reduce_max(predicted, -1) < 0.5), tf.float32)
+
+
+def make_callbacks(run, epochs):
+    """Callbacks de un entrenamiento que muestra cada época y sigue donde se cortó.
+
+    Args:
+        run: carpeta del entrenamiento, la de `card_utils.run_folder`.
+        epochs: épocas de todas las fases.
+    """
+    name = "epoca-{epoch:02d}-valid-{val_accuracy:.4f}-perdida-{val_loss:.4f}.weights.h5"
+    return [
+        cu.EpochLine(epochs),
+        keras.callbacks.ModelCheckpoint(
+            str(run / name),
+            monitor="val_loss",
+            save_best_only=True,
+            save_weights_only=True,
+            initial_value_threshold=cu.best_checkpoint(run)[2],
+        ),
+        keras.callbacks.CSVLogger(run / "historia.csv", append=True),
+        # Dos copias, por si el corte llega mientras se escribe una
+        keras.callbacks.BackupAndRestore(
+            run / "respaldo", double_checkpoint=True, delete_checkpoint=False
+        ),
+    ]
+
+
+def plot_row(images):
+    """Muestra unas pocas imágenes, uint8 o 0..1, en una fila."""
+    _, axes = plt.subplots(1, len(images), figsize=(12, 1.9), layout="tight")
+    for ax, image in zip(axes, images, strict=True):
+        ax.imshow(image)
+        ax.axis("off")
+    plt.show()
+
+
+def plot_history(history, phases):
+    """Exactitud y pérdida por época, con una línea vertical entre fases.
+
+    Args:
+        history: `DataFrame` con epoch, accuracy, loss, val_accuracy y val_loss.
+        phases: lista de [épocas, lado, fuerza del aumento].
+    """
+    _, axes = plt.subplots(1, 2, figsize=(12, 4), layout="tight")
+    titles = {"accuracy": "Exactitud (%)", "loss": "Pérdida"}
+    for ax, (metric, title) in zip(axes, titles.items(), strict=True):
+        factor = 100 if metric == "accuracy" else 1
+        for column, label in ((metric, "train (con aumento)"), (f"val_{metric}", "valid")):
+            ax.plot(history["epoch"] + 1, factor * history[column], marker="o", label=label)
+        for end in np.cumsum([epochs for epochs, *_ in phases])[:-1]:
+            ax.axvline(end + 0.5, color="gray", linestyle=":")
+        ax.set(title=f"{title} por época", xlabel="época", ylabel=title.lower())
+        ax.legend()
+    plt.show()

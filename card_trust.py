@@ -22,6 +22,7 @@ from tqdm.auto import tqdm
 
 import card_photo
 import card_utils as cu
+from card_training import augment
 
 BATCH = 32  # imágenes por pasada: la memoria no crece con la carpeta
 FIT_COMMAND = "python benchmarks/confianza.py"
@@ -198,7 +199,7 @@ def fit_trust(model, images, labels):
         dict para la clave "trust" del JSON.
     """
     logits = [
-        predict_logits(model, np.uint8(cu.augment(np.float32(batch), [copy, i], 0.5)))[0]
+        predict_logits(model, np.uint8(augment(np.float32(batch), [copy, i], 0.5, 224, 0, 0)))[0]
         for copy in range(4)
         for i, batch in enumerate(np.split(images, range(BATCH, len(images), BATCH)))
     ]

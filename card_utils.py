@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import os
+import sys
 import platform
 import re
 import textwrap
@@ -145,15 +146,14 @@ def image_files(folder):
     )
 
 
-def load_split(root, split, class_names):
-    """Lee una partición entera a memoria, cada imagen una sola vez.
-
-    Una imagen ilegible se salta y se nombra; 7624 imágenes ocupan 1.15 GB.
+def load_split(root, split, class_names, keep=True):
+    """Lee una partición entera; una imagen ilegible se salta y se nombra.
 
     Args:
         root: carpeta con train/, valid/ y test/.
         split: "train", "valid" o "test".
         class_names: clases, en el orden de `find_classes`.
+        keep: False comprueba las imágenes sin guardarlas en memoria (`images` es None).
 
     Returns:
         (images, labels, files): uint8 [n, 224, 224, 3] en 0..255, int32 [n] y lista de n `Path`.
@@ -165,11 +165,13 @@ def load_split(root, split, class_names):
     if missing := sorted(set(class_names) - set(folders)):
         raise ValueError(f"En {split}/ de {root} faltan las clases {missing}.")
     files = [file for name in class_names for file in image_files(folders[name])]
-    images = np.empty((len(files), *IMAGE_SHAPE), np.uint8)
+    images = np.empty((len(files), *IMAGE_SHAPE), np.uint8) if keep else None
 
     def load(i):
         try:
-            images[i] = read_image(files[i])
+            image = read_image(files[i])
+            if keep:
+                images[i] = image
         except ValueError as error:
             return str(error)
 
@@ -178,7 +180,7 @@ def load_split(root, split, class_names):
     if any(errors):
         broken = [error for error in errors if error]
         print(f"Saltamos {len(broken)} de {len(files)} imágenes de {split}:", *broken, sep="\n  ")
-        images = images[[error is None for error in errors]]
+        images = images[[error is None for error in errors]] if keep else None
         files = [file for file, error in zip(files, errors, strict=True) if error is None]
     labels = np.array([class_names.index(file.parent.name) for file in files], np.int32)
     if unread := sorted(set(class_names) - {class_names[i] for i in labels}):
@@ -333,6 +335,13 @@ def augment(images, seed, strength=1.0, any_angle=0.0):
     light += 30 * (down * each(u[29]) + along * each(u[30]))
     flattened = tf.reshape(images - 127.5, [count, -1, 3]) @ color
     return tf.clip_by_value(tf.reshape(flattened, tf.shape(images)) + light, 0.0, 255.0)
+
+
+def near_copies(files, faults="data_faults.csv"):
+    """bool [n]: qué ficheros de test, con su ruta entera, son casi copia de uno de train."""
+    with open(faults, encoding="utf-8", newline="") as file:
+        copies = {row["file"] for row in csv.DictReader(file) if row["kind"] == "near_copy"}
+    return np.array([f"test/{file.parent.name}/{file.name}" in copies for file in files])
 
 
 def open_photo(source, max_side=None):
@@ -697,6 +706,16 @@ def environment():
 
 
 # --- Entrenamiento y gráfico -----------------------------------------------------------------
+
+
+def peak_memory():
+    """Memoria máxima que ha ocupado este proceso, en GB; None donde el sistema no la dice."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1e9 if sys.platform == "darwin" else 1e6
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 2)
 
 
 def run_folder(checkpoints_dir, parameters):

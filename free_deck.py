@@ -39,12 +39,12 @@ from demo_deck import (
 
 # Letras de as, jota, reina y rey en cada idioma, y cuántas barajas de cada cien lo hablan
 LETTERS = {
-    "A J Q K": 62,
+    "A J Q K": 55,
     "A B D K": 9,  # alemán
-    "1 V D R": 8,  # francés
+    "1 V D R": 10,  # francés
     "A B V H": 4,  # neerlandés
     "A Kn D K": 6,  # escandinavo
-    "Т В Д К": 7,  # ruso
+    "Т В Д К": 12,  # ruso
     "A F D R": 4,  # italiano
 }
 

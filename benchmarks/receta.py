@@ -24,7 +24,7 @@ from free_deck import draw_free_cards  # noqa: E402
 from no_cards import draw_no_cards  # noqa: E402
 
 # [épocas, lado, fuerza del aumento]: Tan y Le, EfficientNetV2, 2021
-PHASES = [[10, 128, 0.15], [8, 160, 0.35], [9, 224, 0.5], [3, 224, 0.2]]
+PHASES = [[16, 128, 0.15], [12, 160, 0.35], [10, 224, 0.5], [4, 224, 0.2]]
 BATCH, RATE, WEIGHT_DECAY, SEED = 32, 1e-3, 0.02, 0
 DRAWN = 64  # cartas inventadas por clase
 NO_CARDS = 1800  # imágenes que no son naipes (Hendrycks, Mazeika y Dietterich, 2019)
@@ -36,12 +36,12 @@ def main(data="card-data", weights="imagenet", folder="checkpoints/receta", leng
     folder, began = Path(folder), time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     names = cu.find_classes(data)
-    images, labels, files = cu.load_split(data, "train", names)
+    _, labels, files = cu.load_split(data, "train", names, keep=False)
     labels, _ = cu.repair_labels(labels, files, names)
     valid_images, valid_labels, _ = cu.load_split(data, "valid", names)
     drawn, drawn_labels = draw_free_cards(DRAWN, SEED)
     others = draw_no_cards(NO_CARDS, SEED)
-    images = [*images, *drawn, *others]
+    images = [*files, *drawn, *others]
     labels = np.concatenate([labels, drawn_labels, np.full(len(others), -1, np.int32)])
     phases = [[max(1, round(float(length) * epochs)), *rest] for epochs, *rest in PHASES]
     steps = len(images) // BATCH * sum(phase[0] for phase in phases)
