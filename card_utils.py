@@ -9,9 +9,9 @@ import hashlib
 import json
 import math
 import os
-import sys
 import platform
 import re
+import sys
 import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
