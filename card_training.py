@@ -1,7 +1,13 @@
 """Lo que necesita un entrenamiento: aumento, lotes, avisos de cada época y gráficas."""
 
+import csv
+import hashlib
+import json
 import math
 import os
+import sys
+import time
+from pathlib import Path
 
 import cv2
 import keras
@@ -13,12 +19,18 @@ import card_utils as cu
 
 
 def augment(images, seed, strength, side, corner=0.2, any_angle=0.6):
-    """`card_utils.augment` a cualquier lado, con una parte ampliada por la esquina del índice.
+    """Aumento: cada carta sale como en otra foto, con otra postura, luz, fondo y nitidez.
+
+    Una sola transformación proyectiva por imagen: cuartos y medias vueltas (un naipe es
+    simétrico), giro, escala, cizalla, desplazamiento y perspectiva. Algunas quedan en su esquina,
+    otras van de lejos y sin aplastar, y otras llevan en el centro el de otra carta: manda el
+    índice. Después, fondo de manchas, algo que tapa, desenfoque, saturación, contraste, brillo y
+    tono. Nunca en espejo: un glifo reflejado no existe.
 
     Args:
         images: float32 [b, n, n, 3] en 0..255.
-        seed: int [2].
-        strength: 0..1.
+        seed: int [2]; la misma semilla da el mismo resultado.
+        strength: fuerza, 0..1; multiplica ángulos, cambios y proporciones.
         side: lado de salida, en píxeles.
         corner: proporción de imágenes que quedan en su esquina, del 28 al 63 % del ancho.
         any_angle: cuántas giran a cualquier ángulo, en partes de `strength`.
@@ -107,7 +119,9 @@ def augment(images, seed, strength, side, corner=0.2, any_angle=0.6):
     return tf.clip_by_value(images + light, 0.0, 255.0)
 
 
-def make_dataset(images, labels, class_count, batch=32, side=224, strength=0.0, seed=None):
+def make_dataset(
+    images, labels, class_count, batch=32, side=224, strength=0.0, seed=None, corner=0.2
+):
     """`tf.data` de (imágenes float32 [b, lado, lado, 3] en 0..255, probabilidades [b, clases]).
 
     Args:
@@ -118,6 +132,7 @@ def make_dataset(images, labels, class_count, batch=32, side=224, strength=0.0, 
         side: lado de salida en píxeles.
         strength: fuerza del aumento, 0..1.
         seed: con semilla se baraja y se descartan los restos de lote.
+        corner: la proporción de esquinas de `augment`.
     """
 
     def load(index):
@@ -136,7 +151,9 @@ def make_dataset(images, labels, class_count, batch=32, side=224, strength=0.0, 
             tf.numpy_function(load, [index], tf.uint8), [None, length, length, 3]
         )
         batch = tf.cast(batch, tf.float32)
-        return augment(batch, key, strength, side) if strength else batch, tf.gather(targets, index)
+        if strength:
+            batch = augment(batch, key, strength, side, corner)
+        return batch, tf.gather(targets, index)
 
     order = tf.data.Dataset.range(len(images))
     if seed is not None:
@@ -156,22 +173,80 @@ def accuracy(truth, predicted):
     return tf.cast(tf.where(is_card, named, tf.reduce_max(predicted, -1) < 0.5), tf.float32)
 
 
+def run_folder(checkpoints_dir, parameters):
+    """Carpeta de esta ejecución: la que quedó a medias con los mismos parámetros, o una nueva.
+
+    Args:
+        checkpoints_dir: carpeta de todas las ejecuciones.
+        parameters: dict que admita JSON; otros parámetros nunca continúan esta ejecución.
+
+    Returns:
+        `Path` creada, `<fecha>-<huella>`; dentro, `respaldo/` existe solo si hay que continuar.
+    """
+    mark = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:8]
+    halfway = sorted(Path(checkpoints_dir).glob(f"*-{mark}/respaldo"))
+    new = Path(checkpoints_dir) / f"{time.strftime('%Y%m%d-%H%M%S')}-{mark}"
+    run = halfway[-1].parent if halfway else new
+    run.mkdir(parents=True, exist_ok=True)
+    return run
+
+
+def read_log(run):
+    """Las épocas que ha hecho una ejecución, contando las que un corte hizo repetir.
+
+    Args:
+        run: carpeta con la `historia.csv` de `keras.callbacks.CSVLogger`; puede no estar aún.
+
+    Returns:
+        Lista de dict {columna: texto}, uno por época.
+    """
+    log = Path(run, "historia.csv")
+    return list(csv.DictReader(log.read_text("utf-8").splitlines())) if log.is_file() else []
+
+
+class EpochLine(keras.callbacks.Callback):
+    """Una línea por época, en español y con el tiempo que falta; añade `seconds` al historial.
+
+    Args:
+        epochs: épocas de todo el entrenamiento, aunque `fit` se llame por etapas.
+    """
+
+    def __init__(self, epochs):
+        super().__init__()
+        self.epochs = epochs
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.began = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["seconds"] = time.monotonic() - self.began
+        left = logs["seconds"] * (self.epochs - epoch - 1) / 60
+        train, valid = 100 * logs["accuracy"], 100 * logs["val_accuracy"]
+        print(
+            f"Época {epoch + 1:2d}/{self.epochs} · pérdida {logs['loss']:.3f} · "
+            f"exactitud {train:.1f} % · valid {valid:.1f} % · "
+            f"{logs['seconds']:.0f} s · faltan {left:.0f} min",
+            flush=True,
+        )
+
+
 def make_callbacks(run, epochs):
     """Callbacks de un entrenamiento que muestra cada época y sigue donde se cortó.
 
     Args:
-        run: carpeta del entrenamiento, la de `card_utils.run_folder`.
+        run: carpeta del entrenamiento, la de `run_folder`.
         epochs: épocas de todas las fases.
     """
+    losses = [float(row["val_loss"]) for row in read_log(run)]
     name = "epoca-{epoch:02d}-valid-{val_accuracy:.4f}-perdida-{val_loss:.4f}.weights.h5"
     return [
-        cu.EpochLine(epochs),
+        EpochLine(epochs),
         keras.callbacks.ModelCheckpoint(
             str(run / name),
             monitor="val_loss",
             save_best_only=True,
             save_weights_only=True,
-            initial_value_threshold=cu.best_checkpoint(run)[2],
+            initial_value_threshold=min(losses, default=None),
         ),
         keras.callbacks.CSVLogger(run / "historia.csv", append=True),
         # Dos copias, por si el corte llega mientras se escribe una
@@ -179,6 +254,16 @@ def make_callbacks(run, epochs):
             run / "respaldo", double_checkpoint=True, delete_checkpoint=False
         ),
     ]
+
+
+def peak_memory():
+    """Memoria máxima que ha ocupado este proceso, en GB; None donde el sistema no la dice."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1e9 if sys.platform == "darwin" else 1e6
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 2)
 
 
 def plot_row(images):

@@ -10,8 +10,6 @@ import json
 import math
 import os
 import platform
-import re
-import sys
 import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -36,7 +34,7 @@ NEW_KEYS |= {"quantization_config"}
 PUBLISHED_MODEL = Path("models/MobileNetV3_card_classifier.h5")
 DEMO_MODEL = Path("models/demo_card_classifier.h5")
 DEMO_DATA = Path("card-data/demo")
-DEMO = "baraja dibujada"  # una de las tres procedencias de find_data
+DEMO = "baraja dibujada"  # una de las tres procedencias de get_data
 
 RANGOS = "as dos tres cuatro cinco seis siete ocho nueve diez jota reina rey".split()
 SUITS = {"clubs": "tréboles", "diamonds": "diamantes", "hearts": "corazones", "spades": "picas"}
@@ -60,7 +58,7 @@ def card_name(class_name):
     return "comodín" if class_name == "joker" else class_name
 
 
-def find_data(data_dir="card-data", demo_dir=DEMO_DATA):
+def get_data(data_dir="card-data", demo_dir=DEMO_DATA):
     """Encuentra los datos: la carpeta dada; si no, Kaggle; sin red, la baraja dibujada.
 
     Args:
@@ -208,133 +206,6 @@ def repair_labels(labels, files, class_names, faults="data_faults.csv"):
     found = [true.get("/".join(file.parts[-3:])) for file in files]
     fixed = [old if new is None else new for old, new in zip(labels, found, strict=True)]
     return np.array(fixed, np.int32), int(np.sum(fixed != labels))
-
-
-def make_dataset(
-    images, labels, class_count, batch_size=32, augment=None, shuffle=False, seed=0, rows=None
-):
-    """`tf.data` de (imágenes float32 [b, 224, 224, 3] en 0..255, clases one-hot [b, clases]).
-
-    Args:
-        images: uint8 [n, 224, 224, 3].
-        labels: int [n], en 0..class_count-1.
-        class_count: número de clases.
-        batch_size: imágenes por lote.
-        augment: función (imágenes, semilla int64 [2]) -> imágenes, o None.
-        shuffle: barajar en cada época; los restos de lote se descartan.
-        seed: semilla del orden y del aumento.
-        rows: int [m], qué imágenes entran; alguna puede repetirse. Por omisión, todas.
-
-    Returns:
-        `tf.data.Dataset` con prefetch.
-    """
-    with tf.device("CPU"):  # el conjunto entero no cabe en toda GPU
-        images, one_hot = tf.constant(images), tf.one_hot(labels, class_count)
-    rows = np.arange(len(images)) if rows is None else rows
-    order = tf.data.Dataset.from_tensor_slices(rows)
-    if shuffle:  # se barajan índices: no se copia ninguna imagen
-        order = order.shuffle(len(rows), seed=seed)
-    order = order.batch(batch_size, drop_remainder=shuffle and len(rows) >= batch_size)
-    seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2)
-
-    def load(index, key):
-        batch = tf.cast(tf.gather(images, index), tf.float32)
-        return augment(batch, key) if augment else batch, tf.gather(one_hot, index)
-
-    options = tf.data.Options()
-    options.autotune.enabled = False  # con dos núcleos tarda más en afinar que en cargar
-    return (
-        tf.data.Dataset.zip(order, seeds)
-        .map(load, os.cpu_count())
-        .prefetch(2)
-        .with_options(options)
-    )
-
-
-def augment(images, seed, strength=1.0, any_angle=0.0):
-    """Aumento: cada carta sale como en otra foto, con otra postura, luz, fondo y nitidez.
-
-    Una sola transformación proyectiva por imagen (tres capas sueltas cuestan el triple): cuartos
-    y medias vueltas (un naipe es simétrico), giro, escala, cizalla, desplazamiento y
-    perspectiva; una de cada tres, tomada de lejos y sin aplastar. Antes, una de cada cuatro lleva
-    en el centro el de otra carta: manda el índice de la esquina. Después, fondo de manchas, algo
-    que tapa, desenfoque, saturación (hasta gris, o con los canales cambiados: hay barajas de
-    rombos azules), contraste, brillo y tono. Nunca en espejo: un glifo reflejado no existe.
-
-    Args:
-        images: float32 [b, n, n, 3] en 0..255.
-        seed: int [2]; la misma semilla da el mismo resultado.
-        strength: fuerza, 0..1; multiplica ángulos, cambios y proporciones.
-        any_angle: proporción de las imágenes que salen a cualquier ángulo, 0..1; las demás, a
-            menos de 20 grados de un cuarto de vuelta.
-
-    Returns:
-        float32 [b, n, n, 3] en 0..255.
-    """
-    count, size = tf.shape(images)[0], images.shape[1]
-    chance = tf.random.stateless_uniform([36, count], seed, -1.0, 1.0)
-    u = strength * chance
-    one = tf.ones(count)
-
-    def some(row, share):  # 1.0 en esa proporción de las imágenes, 0.0 en las demás
-        return tf.cast(tf.abs(chance[row]) < share * strength, tf.float32)
-
-    def matrix(*rows):  # tres filas de escalares o [b] -> [b, 3, 3]
-        return tf.stack([tf.stack([one * value for value in row], -1) for row in rows], -2)
-
-    def each(values):  # [b] o [b, 3] -> para sumar o multiplicar a las imágenes
-        return tf.reshape(values, [count, 1, 1, -1])
-
-    line = tf.linspace(-1.0, 1.0, size)
-    down, along = line[:, None, None], line[None, :, None]
-    center = tf.abs(down) < each(0.6 + 0.15 * chance[15])
-    center &= (tf.abs(along) < each(0.5 + 0.15 * chance[16])) & (each(some(17, 0.25)) > 0)
-    images = tf.where(center, tf.roll(images, 1, 0), images)
-
-    far = some(0, 0.35)
-    free = tf.cast(tf.abs(chance[34]) < any_angle, tf.float32)
-    tilt = (1 - free) * math.radians(20) * u[1] + free * math.pi / 4 * chance[35]
-    angle = tilt + math.pi * some(2, 0.5) + math.pi / 2 * some(3, 0.3)
-    zoom = 0.05 + 0.15 * u[4] + 0.9 * far * tf.abs(u[5])  # aleja más que acerca
-    # La que gira más se aleja, para que no se salga la esquina con el índice
-    zoom += (1 - far) * tf.maximum(0.0, tf.abs(tilt) - math.radians(20))
-    aspect, narrow = (0.08 + 0.2 * far) * u[6], 0.17 * far  # 0.17 deshace el aplastado 5:7
-    x_scale, y_scale = tf.exp(zoom + aspect), tf.exp(zoom - aspect)
-    shift = size * (0.08 + 0.45 * far * (tf.exp(zoom) - 1))
-    middle = (size - 1) / 2
-    warp = (
-        matrix((1, 0, middle), (0, 1, middle), (0, 0, 1))
-        @ matrix((tf.exp(narrow), 0, shift * u[7]), (0, tf.exp(-narrow), shift * u[8]), (0, 0, 1))
-        @ matrix((tf.cos(angle), -tf.sin(angle), 0), (tf.sin(angle), tf.cos(angle), 0), (0, 0, 1))
-        @ matrix(
-            (x_scale, 0.12 * u[9] * x_scale, 0),
-            (0, y_scale, 0),
-            (0.15 / size * u[10], 0.15 / size * u[11], 1),
-        )
-        @ matrix((1, 0, -middle), (0, 1, -middle), (0, 0, 1))
-    )
-    warp = tf.reshape(warp, [-1, 9])
-    flat = each(127.5 + 127.5 * tf.transpose(chance[12:15]))
-    seen = keras.ops.image.affine_transform(images - flat, warp[:, :8] / warp[:, 8:])
-
-    # Fuera de la carta la resta da cero; ahí, y en un rectángulo que la tapa, va el fondo
-    cover = tf.abs(down - each(u[31])) < each(0.4 * u[18])
-    cover &= tf.abs(along - each(u[32])) < each(0.4 * u[33])
-    stains = tf.random.stateless_uniform([count, 6, 6, 3], tf.add(seed, 1), -80.0, 80.0)
-    stains = tf.image.resize(stains * each(u[19]), (size, size))
-    images = tf.where(cover | (seen[..., :1] == 0.0), stains, seen) + flat
-
-    kernel = tf.ones([3, 3, 3, 1]) / 9
-    soft = tf.nn.depthwise_conv2d(images, kernel, [1, 1, 1, 1], "SAME")
-    images += each(tf.maximum(1.3 * u[20], -0.3)) * (soft - images)  # desenfoca o afila
-    saturation = ((1 - some(21, 0.1)) * (1 + 0.5 * u[22]))[:, None, None]
-    channels = tf.where(some(23, 0.08)[:, None, None] > 0, tf.roll(tf.eye(3), 1, 0), tf.eye(3))
-    color = saturation * channels + (1 - saturation) / 3
-    color *= tf.exp(0.35 * u[24])[:, None, None]  # contraste
-    light = each(127.5 + 40 * u[25]) + each(20 * tf.transpose(u[26:29]))
-    light += 30 * (down * each(u[29]) + along * each(u[30]))
-    flattened = tf.reshape(images - 127.5, [count, -1, 3]) @ color
-    return tf.clip_by_value(tf.reshape(flattened, tf.shape(images)) + light, 0.0, 255.0)
 
 
 def near_copies(files, faults="data_faults.csv"):
@@ -529,6 +400,8 @@ def fuse(layer):
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             inputs, layer.gamma, layer.beta, epsilon=layer.epsilon, is_training=True
         )
+        count = tf.size(inputs) / layer.gamma.shape[0]
+        variance *= tf.cast(1 - 1 / count, variance.dtype)  # la fusionada la divide por n - 1
         for moving, batch in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
             moving.assign(layer.momentum * moving + (1 - layer.momentum) * batch)
         return outputs
@@ -705,128 +578,7 @@ def environment():
     }
 
 
-# --- Entrenamiento y gráfico -----------------------------------------------------------------
-
-
-def peak_memory():
-    """Memoria máxima que ha ocupado este proceso, en GB; None donde el sistema no la dice."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    unit = 1e9 if sys.platform == "darwin" else 1e6
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 2)
-
-
-def run_folder(checkpoints_dir, parameters):
-    """Carpeta de esta ejecución: la que quedó a medias con los mismos parámetros, o una nueva.
-
-    Args:
-        checkpoints_dir: carpeta de todas las ejecuciones.
-        parameters: dict que admita JSON; otros parámetros nunca continúan esta ejecución.
-
-    Returns:
-        `Path` creada, `<fecha>-<huella>`; dentro, `respaldo/` existe solo si hay que continuar.
-    """
-    mark = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:8]
-    halfway = sorted(Path(checkpoints_dir).glob(f"*-{mark}/respaldo"))
-    new = Path(checkpoints_dir) / f"{time.strftime('%Y%m%d-%H%M%S')}-{mark}"
-    run = halfway[-1].parent if halfway else new
-    run.mkdir(parents=True, exist_ok=True)
-    return run
-
-
-def epochs_done(run):
-    """Cuántas épocas lleva una ejecución, contando las que un corte hizo repetir.
-
-    Args:
-        run: carpeta con la `historia.csv` de `keras.callbacks.CSVLogger`; puede no estar aún.
-    """
-    log = Path(run, "historia.csv")
-    lines = log.read_text("utf-8").splitlines() if log.is_file() else []
-    return len(lines[1:])
-
-
-def best_checkpoint(run, last=math.inf):
-    """El mejor punto de control de una ejecución, por la pérdida que lleva en su nombre.
-
-    Args:
-        run: carpeta con `epoca-07-valid-0.9321-perdida-0.2103.weights.h5` y semejantes.
-        last: época hasta la que se mira.
-
-    Returns:
-        (file, epoch, loss); (None, 0, None) si no hay ninguno. A igualdad, el primero.
-    """
-    found = []
-    for file in sorted(Path(run).glob("epoca-*-valid-*-perdida-*.weights.h5")):
-        epoch, loss = re.findall(r"epoca-(\d+)-.*-perdida-(\d+\.\d+)", file.name)[0]
-        if int(epoch) <= last:
-            found.append((file, int(epoch), float(loss)))
-    return min(found, key=lambda item: item[2], default=(None, 0, None))
-
-
-def average_with_best(model, run, began, ended, share, valid_ds):
-    """Al acabar una etapa, deja en el modelo la media de sus pesos con los mejores anteriores.
-
-    En el camino recto entre una red y ella misma ajustada a algo más suele haber redes mejores que
-    ambas (Wortsman et al., 2022). La media se guarda como otro punto de control, que desde
-    entonces compite por ser el mejor; si la guardó una ejecución cortada, se carga.
-
-    Args:
-        model: `keras.Model` compilado, con los pesos de la época `ended`.
-        run: carpeta de sus puntos de control.
-        began: épocas antes de la etapa; de ellas es la mejor o, si no hay, de la etapa.
-        ended: épocas al acabarla.
-        share: parte de la última en la media, 0..1; 0 deja la mejor.
-        valid_ds: `tf.data` con que se puntúa.
-
-    Returns:
-        dict con la época, la mejor, la parte, y la exactitud (0..1) y la pérdida en `valid`.
-    """
-    saved = next(Path(run).glob(f"epoca-{ended:02d}-*-media.weights.h5"), None)
-    file, best_epoch, _ = best_checkpoint(run, began)
-    if not file:
-        file, best_epoch, _ = best_checkpoint(run, ended)
-    last = model.get_weights()
-    if saved or file:  # en una etapa sin épocas, la media es el modelo de partida
-        model.load_weights(saved or file)
-    if not saved:
-        pairs = zip(model.get_weights(), last, strict=True)
-        model.set_weights([(1 - share) * best + share * end for best, end in pairs])
-    loss, accuracy = model.evaluate(valid_ds, verbose=0)
-    if not saved:
-        name = f"epoca-{ended:02d}-valid-{accuracy:.4f}-perdida-{loss:.4f}-media.weights.h5"
-        draft = Path(run, "media.weights.h5")
-        model.save_weights(draft)
-        os.replace(draft, Path(run, name))
-    mean = {"epoch": ended, "best_epoch": best_epoch, "last_share": share}
-    return mean | {"val_accuracy": round(accuracy, 4), "val_loss": round(loss, 4)}
-
-
-class EpochLine(keras.callbacks.Callback):
-    """Una línea por época, en español y con el tiempo que falta; añade `seconds` al historial.
-
-    Args:
-        epochs: épocas de todo el entrenamiento, aunque `fit` se llame por etapas.
-    """
-
-    def __init__(self, epochs):
-        super().__init__()
-        self.epochs = epochs
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.began = time.monotonic()
-
-    def on_epoch_end(self, epoch, logs=None):
-        logs["seconds"] = time.monotonic() - self.began
-        left = logs["seconds"] * (self.epochs - epoch - 1) / 60
-        train, valid = 100 * logs["accuracy"], 100 * logs["val_accuracy"]
-        print(
-            f"Época {epoch + 1:2d}/{self.epochs} · pérdida {logs['loss']:.3f} · "
-            f"exactitud {train:.1f} % · valid {valid:.1f} % · "
-            f"{logs['seconds']:.0f} s · faltan {left:.0f} min",
-            flush=True,
-        )
+# --- Gráfico ---------------------------------------------------------------------------------
 
 
 def plot_top5(image, probabilities, class_names, truth=None):

@@ -1,18 +1,16 @@
 """Baraja incrustada: dibuja sin red las 53 clases de cartas y las «fotografía» por simulación.
 
-Sustituye a las imágenes de Kaggle cuando no hay conexión; y, con estilos inventados, las completa
-al entrenar (`draw_fantasies`). Cada imagen tiene su propio generador,
+Sustituye a las imágenes de Kaggle cuando no hay conexión. Cada imagen tiene su propio generador,
 `default_rng([semilla, partición, clase, número])`: no depende de cuántas más se dibujen.
 
 Uso: `python demo_deck.py [carpeta]` (por omisión, `card-data/demo`).
 """
 
-import colorsys
 import json
 import os
 import sys
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -224,11 +222,8 @@ class Pen:
         self.image.paste(color, tuple(corner.round().astype(int).tolist()), mask)
 
 
-def draw_index(pen, label, outline, style, font, color, rng, pip=1.0, tab=None):
-    """Índice y palo debajo, en dos esquinas opuestas o en las cuatro.
-
-    `pip` multiplica el palo (0: sin él); `tab` es el color de la pestaña en que va, si la hay.
-    """
+def draw_index(pen, label, outline, style, font, color, rng):
+    """Índice y palo debajo, en dos esquinas opuestas o en las cuatro."""
     height, inset = style.index * rng.uniform(0.92, 1.1), 9 + 7 * style.border
     width = min(height * (0.95 if label == "10" else 0.8), 44)
     size = width * rng.uniform(0.8, 0.98)
@@ -236,15 +231,10 @@ def draw_index(pen, label, outline, style, font, color, rng, pip=1.0, tab=None):
     for turn in (0, 180):
         for side in (1, -1)[: style.corners // 2]:
             corner = pen.at(0, 0, turn=turn)
-            below = height / 2 + pip * (size + 5)
-            if tab:
-                wide = max(width, pip * size) / 2 + 8
-                sheet = points("-1,-2 1,-2 1,1 -1,1") * (wide, below / 2 + 4)
-                corner.at(side * x, y + below / 2).shape(sheet, tab, line=False)
             corner.text(label, font, side * x, y, height, color, width)
-            if pip:
-                at = corner.at(side * x, y + height / 2 + pip * size / 2 + 5, pip * size)
-                draw_pip(at, outline, style, color)
+            draw_pip(
+                corner.at(side * x, y + height / 2 + size / 2 + 5, size), outline, style, color
+            )
 
 
 def draw_number(pen, label, outline, style, color, rng):
@@ -582,35 +572,6 @@ def draw_card(class_name, style, rng, width=320):
     return card
 
 
-def fantasy_style(rng):
-    """Un `Style` al azar: letra, tamaños, papel claro u oscuro y tintas que se lean sobre él."""
-
-    def color(saturation, value):
-        hsv = rng.random(), rng.uniform(*saturation), rng.uniform(*value)
-        return tuple(round(255 * channel) for channel in colorsys.hsv_to_rgb(*hsv))
-
-    dark, usual = rng.random() < 0.3, rng.random() < 0.5
-    white = rng.random() < 0.45
-    paper = color((0, 1), (0, 0.3)) if dark else WHITE if white else color((0, 0.4), (0.75, 1))
-    inks = [color((0, 0.9), (0.75, 1)) if dark else color((0.2, 1), (0, 0.55)) for _ in SUITS]
-    if usual:  # dos tintas: una roja, y negra o clara la otra
-        black = color((0, 0.3), (0.75, 1)) if dark else color((0, 0.6), (0, 0.3))
-        red = (round(rng.uniform(200 if dark else 150, 255)), *rng.integers(0, 50, 2).tolist())
-        inks = [black, red, red, black]
-    elif rng.random() < 0.6:
-        inks = inks[:1] * 4
-    return Style(
-        str(rng.choice(available(FONTS))),
-        index=float(np.exp(rng.uniform(np.log(22), np.log(66)))),
-        pip=rng.uniform(34, 60),
-        inks=tuple(inks),
-        palettes=tuple(PALETTES),
-        paper=paper,
-        corners=4 if rng.random() < 0.2 else 2,
-        border=rng.random() < 0.25,
-    )
-
-
 def draw_art(pen, ink, rng):
     """Ilustración abstracta: manchas, estrellas, trazos y letras, a veces igual a media vuelta."""
     inks = [ink, *(tuple(rng.integers(0, 256, 3).tolist()) for _ in range(rng.integers(5)))]
@@ -633,89 +594,6 @@ def draw_art(pen, ink, rng):
         width, height = pen.image.size
         top = pen.image.crop((0, 0, width, height // 2)).transpose(Image.Transpose.ROTATE_180)
         pen.image.paste(top, (0, height - top.height))
-
-
-def draw_fantasy(class_name, rng, tricky=False):
-    """Carta de una baraja inventada, en la que solo es de fiar el índice.
-
-    El centro lleva los palos o la figura que tocan, un solo palo, la letra en grande, una
-    ilustración, un bufón, una figura cualquiera o nada.
-
-    Args:
-        class_name: una de `CLASS_NAMES`.
-        rng: `numpy.random.Generator`.
-        tricky: si engaña más: un palo grande cualquiera, a menudo ilustrado, más figuras ajenas
-            y palos en hueco.
-
-    Returns:
-        uint8 [224, 224, 3] en 0..255: la carta llena el cuadro, aplastada.
-    """
-    style, (rank, _, suit) = fantasy_style(rng), class_name.partition(" of ")
-    if tricky:
-        style = replace(style, hollow=rng.random() < 0.3)
-    size, tint = (448, 627), rng.uniform(-60, 60, 3) * (rng.random() < 0.4)
-    paper = style.paper + tint * texture(rng, *rng.integers(2, 12, 2), size)
-    if rng.random() < 0.3:  # papel con grano
-        paper += rng.uniform(5, 30) * texture(rng, *rng.integers(20, 160, 2), size)
-    card = Image.fromarray(paper.clip(0, 255).astype("uint8"))
-    pen, color = Pen(card), style.inks[SUITS.index(suit) if suit else rng.integers(4)]
-    if rank == "joker":
-        draw_joker_card(card, style, style.fonts, color, rng)
-    else:
-        outline, label, pip, tab = suit_outline(suit, rng), RANKS[rank], rng.uniform(0.8, 1.4), None
-        kinds = "el suyo", "un palo", "letra", "ilustración", "bufón", "figura", "nada"
-        odds = (0.25, 0.4, 0, 0.15, 0, 0.2, 0)
-        center = rng.choice(kinds, p=odds if tricky else (0.3, 0.16, 0.06, 0.26, 0.08, 0.08, 0.06))
-        if center == "un palo" and tricky:
-            other = suit_outline(str(rng.choice(SUITS)), rng)
-            draw_pip(pen.at(0, 0, rng.uniform(90, 230)), other, style, color)
-            if rng.random() < 0.7:
-                draw_art(pen.at(0, 0, rng.uniform(0.35, 0.9)), style.paper, rng)
-        elif center == "un palo":
-            pen.at(0, 0, rng.uniform(60, 190)).shape(outline, color, line=False)
-            pip *= rng.random() < 0.6  # el palo ya se ve
-        elif center == "letra":
-            font = str(rng.choice(available(FONTS)))
-            pen.text(label, font, 0, 0, rng.uniform(80, 180), color, 150)
-        elif center == "ilustración":
-            whole = rng.random() < 0.4  # también en las esquinas, y el índice en una pestaña
-            tab = style.paper if whole else None
-            draw_art(pen.at(0, 0, 1.7 if whole else 1), color, rng)
-        elif center == "bufón":
-            draw = (draw_jester, draw_juggler)[rng.integers(2)]
-            draw(pen.at(0, 5, rng.uniform(0.8, 1)), court_colors(style, rng), rng)
-        elif center == "figura":
-            court = rank if label in "JQK" else str(rng.choice(RANK_NAMES[-3:]))
-            draw_court(card, court, outline, style, color, rng)
-        elif center == "el suyo":
-            ornate = label == "A" and rng.random() < 0.3
-            draw_center(pen, rank, outline, style, ornate, color, rng)
-        corner = pen.at(0, 0, *rng.uniform((0.88, 0.9), (1.03, 1.03)))
-        draw_index(corner, label, outline, style, style.fonts, color, rng, pip, tab)
-    if style.border:
-        box = np.array((0, 0, *size)) + rng.uniform(4, 24) * np.array((1, 1, -1, -1))
-        ImageDraw.Draw(card).rounded_rectangle(box.tolist(), 10, None, color, 5)
-    return np.asarray(card.resize((224, 224), Image.Resampling.LANCZOS))
-
-
-def draw_fantasies(per_class, seed=0, tricky=False):
-    """Cartas inventadas de todas las clases, para completar las de entrenamiento.
-
-    Cada una tiene su propio generador, `default_rng([semilla, número])`.
-
-    Args:
-        per_class: cuántas de cada clase; 48 de las 53 clases tardan un minuto.
-        seed: entero no negativo.
-        tricky: como en `draw_fantasy`.
-
-    Returns:
-        (images, labels): uint8 [n, 224, 224, 3] e int32 [n], posición en `CLASS_NAMES`.
-    """
-    labels = np.tile(np.arange(len(CLASS_NAMES), dtype=np.int32), per_class)
-    images = np.empty((len(labels), 224, 224, 3), np.uint8)
-    for i, label in enumerate(labels):
-        images[i] = draw_fantasy(CLASS_NAMES[label], np.random.default_rng([seed, i]), tricky)
-    return images, labels
 
 
 def background(rng, size):

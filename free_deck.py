@@ -92,7 +92,9 @@ def draw_free_index(pen, label, outline, style, color, rng, pip=1.0, tab=None):
     width = min(width, 62 if style.corners == 4 else 100)
     size, gap = pip * height * rng.uniform(0.5, 0.95), height * rng.uniform(0.06, 0.25)
     size = min(size, 1.5 * width)
-    inset = rng.uniform(6, 15) + 6 * style.border
+    if height < 45 and layout == "debajo" and rng.random() < 0.2:  # el palo, mayor que la letra
+        size = pip * height * rng.uniform(1.0, 1.8)
+    inset = rng.uniform(3, 15) + 6 * style.border
     left, top = inset - WIDTH / 2, inset - HEIGHT / 2
     block = max(width, size) if layout in ("debajo", "encima") else width
     rank, suit = (left + block / 2, top + height / 2), None
@@ -105,13 +107,14 @@ def draw_free_index(pen, label, outline, style, color, rng, pip=1.0, tab=None):
         suit = (left + width + gap + size / 2, top + height / 2)
     else:
         suit = (-left - size / 2, top + size / 2)
+    letter = style.inks[rng.integers(4)] if rng.random() < 0.06 else color  # de otra tinta
     for turn in (0, 180)[: style.corners]:
         for side in (1, -1) if style.corners == 4 else (1,):
             corner = pen.at(0, 0, turn=turn)
             for (x, y), wide, tall in ((rank, width, height), (suit, size, size)) if tab else ():
                 sheet = points("-1,-1 1,-1 1,1 -1,1") * (wide / 2 + 5, tall / 2 + 5)
                 corner.at(side * x, y).shape(sheet, tab, line=False)
-            corner.text(label, style.fonts, side * rank[0], rank[1], height, color, width)
+            corner.text(label, style.fonts, side * rank[0], rank[1], height, letter, width)
             if size:
                 draw_pip(corner.at(side * suit[0], suit[1], size), outline, style, color)
 

@@ -1,126 +1,121 @@
 """Repite el estudio de 2023: sus cuatro variantes y, de la primera, otra con un solo cambio.
 
-Uso: `python benchmarks/estudio_2023.py [NOMBRE=valor ...]`, con parámetros del cuaderno (por
-ejemplo `DATA_DIR=ruta` y `WEIGHTS=ruta`) y `RECORD=fichero`. Ejecuta `Entrenamiento_DL.ipynb`
-con los valores de 2023 y apunta lo que deja cada variante en `benchmarks/estudio_2023.json`, que
-es también la lista de lo hecho: repetir la orden sigue por la primera que falta, y una variante
-cortada sigue por su época. El modelo publicado no se toca.
+Uso: `python benchmarks/estudio_2023.py DATOS PESOS`. Apunta cada variante al acabar en
+`benchmarks/estudio_2023.json`, que es también la lista de lo hecho: repetir la orden sigue por la
+primera que falta. `test` se puntúa con los pesos de la época de menor pérdida en `valid`.
 """
 
-import ast
 import json
-import logging
+import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 
-import numpy as np
-import papermill
-
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import card_utils as cu
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
 
-PROJECT = Path(__file__).parents[1]
-BASE = {
-    "STAGES": [[15, 20, 0, 0, 0, 1e-3]],  # 15 épocas de lotes de 20, sin aumento
-    "LAST_STAGES": [],
-    "STEPS_PER_EPOCH": 200,
-    "SCHEDULE": "constant",
-    "WEIGHT_DECAY": 0,
-    "BN_MOMENTUM": 0.999,
-    "REPAIR_LABELS": False,
-    "LAST_SHARES": [0],
+import card_utils as cu  # noqa: E402
+
+RECORD = Path(__file__).with_suffix(".json")
+VARIANTS = {  # lo que cambia de los valores de `fit_2023`
+    "inicial": {},
+    "20 épocas": {"epochs": 20},
+    "todos los pasos": {"steps": 382},
+    "otra Dense64": {"units": (128, 64)},
+    "inicial, inercia 0.98": {"momentum": 0.98},
 }
-VARIANTS = {  # la inicial son las quince primeras épocas de la de veinte: misma semilla
-    "20 épocas": {"STAGES": [[20, 20, 0, 0, 0, 1e-3]]},
-    "todos los pasos": {"STEPS_PER_EPOCH": 382},
-    "otra Dense64": {"DENSE_UNITS": [128, 64]},
-    "inicial, inercia 0.98": {"BN_MOMENTUM": 0.98},
-}
-KEYS = "start valid test history minutes parameters environment date".split()
 
 
-def first_epochs(run, model_path, folder, data, epochs=15):
-    """Lo que habría apuntado la misma ejecución si hubiera acabado antes.
+class Seconds(keras.callbacks.Callback):
+    """Añade `seconds` al historial: los de cada época, con su `valid`."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.began = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["seconds"] = time.monotonic() - self.began
+        print(f"{epoch + 1:2d} {logs['seconds']:5.0f} s {100 * logs['val_accuracy']:.2f} %")
+
+
+def fit_2023(data, weights, epochs=15, steps=200, units=(128,), momentum=0.999, callbacks=()):
+    """Entrena como en 2023: lotes de 20, tasa constante de 0.001, sin aumento ni correcciones.
 
     Args:
-        run: claves KEYS de la ejecución entera.
-        model_path: su modelo, que presta la red.
-        folder: dónde está la carpeta de sus puntos de control.
-        data: carpeta de los datos.
-        epochs: cuántas épocas contar.
+        data: carpeta de los datos; weights: pesos de partida.
+        epochs, steps: épocas, y pasos de cada una.
+        units: neuronas de cada capa densa intermedia.
+        momentum: inercia de BatchNorm; la de Keras es 0.999.
+        callbacks: callbacks de Keras que se añaden.
 
     Returns:
-        dict con las mismas claves.
+        (model, history): el historial de Keras, con `epoch` y `seconds`.
     """
-    history = {key: values[:epochs] for key, values in run["history"].items()}
-    files = (file for file in sorted(folder.glob("*/epoca-*")) if number(file) <= epochs)
-    *_, best = files  # cada una baja la pérdida: la última es la mejor
-    model, metadata = cu.load_model(model_path)
-    model.load_weights(best)
-    hits = {}
-    for split in ("valid", "test"):
-        images, labels, _ = cu.load_split(data, split, metadata["class_names"])
-        correct = int(np.sum(cu.predict(model, images).argmax(1) == labels))
-        hits[split] = {"correct": correct, "total": len(labels)}
-    minutes = round(sum(history["seconds"]) / 60, 1)
-    parameters = {**run["parameters"], "STAGES": BASE["STAGES"]}
-    return {**run, **hits, "history": history, "minutes": minutes, "parameters": parameters}
+    keras.utils.set_random_seed(0)
+    # El primer argumento no es `rescale`: las imágenes van en 0..255, como entonces
+    flow = tf.keras.preprocessing.image.ImageDataGenerator(1.0 / 255).flow_from_directory
+    train, valid = (
+        flow(f"{data}/{split}", (224, 224), batch_size=20, seed=0, shuffle=split == "train")
+        for split in ("train", "valid")
+    )
+    base = keras.applications.MobileNetV3Small(
+        input_shape=cu.IMAGE_SHAPE, include_top=False, weights=weights
+    )
+    for layer in base.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = momentum
+    x = keras.layers.GlobalAveragePooling2D()(base.output)
+    for count in units:
+        x = keras.layers.Dense(count, activation="relu")(x)
+    model = keras.Model(base.input, keras.layers.Dense(train.num_classes, "softmax")(x))
+
+    def forever():  # Keras 3 no repite un generador con pasos contados
+        while True:
+            yield next(train)
+
+    shapes = (tf.TensorSpec((None, *cu.IMAGE_SHAPE)), tf.TensorSpec((None, train.num_classes)))
+    batches = tf.data.Dataset.from_generator(forever, output_signature=shapes)
+    model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+    fitted = model.fit(
+        batches,
+        validation_data=valid,
+        epochs=epochs,
+        steps_per_epoch=steps,
+        callbacks=[Seconds(), *callbacks],
+        verbose=0,
+    )
+    return model, {"epoch": fitted.epoch, **fitted.history}
 
 
-def number(file):
-    """La época de un punto de control."""
-    return int(file.name.split("-")[1])
-
-
-def main(RECORD=PROJECT / "benchmarks/estudio_2023.json", **parameters):
-    """Entrena las variantes que falten y apunta cada una al acabar.
-
-    Args:
-        RECORD: JSON {variante: claves KEYS del JSON de su modelo}.
-        **parameters: parámetros del cuaderno, los mismos para todas.
-    """
-    logging.basicConfig(level="INFO", format="%(message)s")
-    record = Path(RECORD).resolve()
+def main(data, weights, record=RECORD):
+    """Entrena las variantes que falten y apunta cada una al acabar."""
+    record = Path(record)
     done = json.loads(record.read_text("utf-8")) if record.is_file() else {}
-    for name, change in VARIANTS.items():
-        if name in done:
-            continue
+    names = cu.find_classes(data)
+    for name in [name for name in VARIANTS if name not in done]:
         print(f"Variante: {name}", flush=True)
-        folder = PROJECT / "checkpoints" / name  # fuera de scratch: sobrevive a un corte
         with tempfile.TemporaryDirectory() as scratch:
-            model = Path(scratch, "variante.h5")
-            papermill.execute_notebook(
-                PROJECT / "Entrenamiento_DL.ipynb",
-                Path(scratch, "variante.ipynb"),
-                {
-                    **BASE,
-                    **change,
-                    **parameters,
-                    "MODEL_PATH": str(model),
-                    "CHECKPOINTS_DIR": str(folder),
-                },
-                cwd=PROJECT,
-                progress_bar=False,
-                log_output=True,
+            best = Path(scratch, "mejor.weights.h5")
+            keep = keras.callbacks.ModelCheckpoint(
+                str(best), monitor="val_loss", save_best_only=True, save_weights_only=True
             )
-            metadata = json.loads(model.with_suffix(".json").read_text("utf-8"))
-            run = {key: metadata[key] for key in KEYS}
-            if name == "20 épocas":
-                data = PROJECT / parameters.get("DATA_DIR", "card-data")
-                done["inicial"] = first_epochs(run, model, folder, data)
-            done[name] = run
+            model, history = fit_2023(data, weights, **VARIANTS[name], callbacks=[keep])
+            model.load_weights(best)
+        run = {"start": Path(weights).name, "parameters": VARIANTS[name]}
+        for split in ("valid", "test"):
+            images, labels, _ = cu.load_split(data, split, names)
+            correct = int(np.sum(cu.predict(model, images).argmax(1) == labels))
+            run[split] = {"correct": correct, "total": len(labels)}
+        run |= {"history": history, "minutes": round(sum(history["seconds"]) / 60, 1)}
+        run |= {"environment": cu.environment(), "date": time.strftime("%Y-%m-%d")}
+        done[name] = run
         text = json.dumps(done, indent=1, ensure_ascii=False) + "\n"
         cu.write_atomic(record, text.encode())
 
 
 if __name__ == "__main__":
-    values = {}
-    for pair in sys.argv[1:]:
-        key, _, text = pair.partition("=")
-        try:
-            values[key] = ast.literal_eval(text)
-        except (ValueError, SyntaxError):  # un texto sin comillas, como una ruta
-            values[key] = text
-    main(**values)
+    main(*sys.argv[1:])

@@ -1,15 +1,13 @@
 """Hace el reporte: figuras en `reporte/` y `Reporte_DL.md`, de lo apuntado por otras órdenes.
 
 Uso: `python benchmarks/reporte.py`. Ninguna cifra medida se escribe a mano: la plantilla
-`reporte/plantilla.md` las toma de los registros, y las tablas de «Qué aporta cada cosa» van también
-al cuaderno de entrenamiento. Lo que aún no está medido, lo dice.
+`reporte/plantilla.md` las toma de los registros. Lo que aún no está medido, lo dice.
 """
 
 import csv
 import hashlib
 import json
 import os
-import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -20,7 +18,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import h5py
 import jinja2
 import matplotlib.pyplot as plt
-import nbformat
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -31,8 +28,6 @@ import card_utils as cu
 
 PROJECT = Path(__file__).parents[1]
 FOLDER, REPORT = PROJECT / "reporte", PROJECT / "Reporte_DL.md"
-NOTEBOOK = PROJECT / "Entrenamiento_DL.ipynb"
-FIRST_MODEL = "a2b6ca53"  # el primero que publicamos, para comparar lo que aguantan
 
 
 def load_records():
@@ -50,28 +45,23 @@ def load_records():
     with h5py.File(PROJECT / cu.PUBLISHED_MODEL) as file:
         sizes = []
         file["model_weights"].visititems(lambda _, node: sizes.append(getattr(node, "size", 0)))
-    rows = read("benchmarks/estres.csv")
-    stress = [r for r in rows if r["modelo"] == model["sha256"][:8]]
-    before = {(r["daño"], r["grado"]): r for r in rows if r["modelo"] == FIRST_MODEL}
-    runs = [model, *map(read, sorted(PROJECT.glob("benchmarks/semilla_*.json")))]
-    damaged = Counter()
-    for row in rows:
-        if row["daño"] != "baraja inventada":
-            damaged[row["modelo"]] += int(row["aciertos"])
-    for run in runs:
-        run["damaged"] = damaged[run["sha256"][:8]]
+    stress = read("benchmarks/estres.csv")
+    stress = [r for r in stress if r["modelo"] == model["sha256"][:8]]
+    rows = read("benchmarks/ablacion.csv")
+    whole = [r for r in rows if r["receta"].startswith("semilla")]
+    part = [r for r in rows if "mitad" in r["receta"] or "cuarto" in r["receta"]]
     return {
         "model": model,
         "weights": int(sum(sizes)),
         "bytes": (PROJECT / cu.PUBLISHED_MODEL).stat().st_size,
         "data": read("benchmarks/datos.json"),
         "study": read("benchmarks/estudio_2023.json") or {},
-        "search": read("benchmarks/busqueda.csv"),
-        "runs": runs,
+        "ablation": [r for r in rows if r not in whole and "mitad" not in r["receta"]],
+        "seeds": whole,
+        "lengths": part + whole[:1],
+        "campo": model["measures"].get("campo"),
         "stress": stress,
-        "before": before,
         "faults": read("data_faults.csv"),
-        "audit": read("benchmarks/etiquetas.csv"),
     }
 
 
@@ -90,95 +80,17 @@ def confusions(errors):
     return [Counter((t[k], a[k]) for t, a in pairs if t[k] != a[k]) for k in (0, 1)]
 
 
-def seeds_of(search):
-    """Recetas probadas con varias semillas: [(cambio, pruebas, mínimo, media, máximo)], en %."""
-    groups = {}
-    for row in search:
-        recipe = re.sub(r" ?seed=\d+", "", row["opciones"])
-        groups.setdefault(recipe, []).append(row)
-    table = []
-    for rows in groups.values():
-        shares = [float(row["selección (%)"]) for row in rows]
-        if len({row["semilla"] for row in rows}) > 1:
-            mean = sum(shares) / len(shares)
-            table.append((rows[0]["cambio"], len(rows), min(shares), mean, max(shares)))
-    return table
-
-
-def ablation(search):
-    """Tabla Markdown de la primera etapa entera y quitándole una cosa cada vez."""
-    whole, *others = [row for row in search if row["cambio"].startswith("primera etapa")]
-    _, count, low, mean, high = seeds_of([whole, *others])[0]
-    lines = [
-        "| primera etapa | décimo y `valid` (%) | diferencia "
-        f"| pérdida, semilla {whole['semilla']} |",
-        "| --- | --- | --- | --- |",
-        f"| entera, {count} semillas | {mean:.1f} (de {low:.1f} a {high:.1f}) | – "
-        f"| {float(whole['pérdida']):.3f} |",
-    ]
-    for row in others:
-        if row["semilla"] == whole["semilla"]:
-            what, share = row["cambio"].split(", ", 1)[1], float(row["selección (%)"])
-            loss = float(row["pérdida"])
-            lines.append(f"| {what} | {share:.1f} | {share - mean:+.1f} | {loss:.3f} |")
-    return "\n".join(lines)
-
-
-def stages(model):
-    """Tabla Markdown de cómo acaba cada etapa del modelo publicado, y su media de pesos."""
-    history, end, total = pd.DataFrame(model["history"]), 0, model["valid"]["total"]
-    means = {mean["epoch"]: mean for mean in model["valid"]["means"]}
-    lines = [
-        "| etapa | épocas | train, con su aumento (%) | `valid` | pérdida en `valid` | minutos |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-
-    def add(what, epochs, train, row, minutes):
-        right = f"{total * row['val_accuracy']:.0f}/{total}"
-        lines.append(
-            f"| {what} | {epochs} | {train} | {right} | {row['val_loss']:.3f} | {minutes} |"
-        )
-
-    for number, (epochs, *_) in enumerate(model["parameters"]["STAGES"], 1):
-        rows, end = history[end : end + epochs], end + epochs
-        last, minutes = rows.iloc[-1], f"{rows.seconds.sum() / 60:.0f}"
-        add(number, epochs, f"{100 * last.accuracy:.1f}", last, minutes)
-        if mean := means.get(end):
-            share = f"{100 - 100 * mean['last_share']:.0f}"
-            add(f"{number}, con un {share} % de la época {mean['best_epoch']}", *"––", mean, "–")
-    return "\n".join(lines)
-
-
-def seed_runs(runs):
-    """Tabla Markdown de las dos últimas etapas con cada semilla, y la media de todas."""
-    columns = "semilla", "`valid`", "pérdida", "daños", "escenas", "rechazadas", "`test`"
-    columns += "sin casi copias", "minutos"
-    epochs = sum(stage[0] for stage in runs[0]["parameters"]["STAGES"][-2:])
-    rows = [
-        [
-            run["parameters"]["SEED"],
-            run["valid"]["correct"],
-            round(run["valid"]["means"][-1]["val_loss"], 3),
-            run["damaged"],
-            run["measures"]["fotos"]["one"]["best"],
-            int(run["measures"]["confianza"]["negativos"]["rechazados"].split("/")[0]),
-            run["test"]["correct"],
-            run["test_clean"]["correct"],
-            round(sum(run["history"]["seconds"][-epochs:]) / 60),
-        ]
-        for run in runs
-    ]
-    ends = [
-        f"{np.mean(k):.{1 if max(k) > 1 else 3}f} (de {min(k)} a {max(k)})"
-        for k in list(zip(*rows, strict=True))[1:]
-    ]
-    rows = [columns, ["---"] * len(columns), *sorted(rows), ["media", *ends]]
-    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
-
-
-def tables(records):
-    """Las dos tablas anteriores, para la celda «ablacion» del cuaderno de entrenamiento."""
-    return ablation(records["search"]) + "\n\n" + stages(records["model"])
+def table(rows, means=False):
+    """Tabla Markdown de filas de `ablacion.csv`; con `means`, también la media y los extremos."""
+    columns = "minutos", "valid", "pérdida en valid", "esquinas", "otras barajas", "no naipes"
+    lines = [[row["receta"], *(row[column] for column in columns)] for row in rows]
+    if means:
+        values = [[float(row[column]) for row in rows] for column in columns]
+        ends = [f"{np.mean(v):.3g} (de {min(v):g} a {max(v):g})" for v in values]
+        lines.append(["media", *ends])
+    head = "receta", "minutos", "`valid`", "pérdida", "esquina", "otras barajas", "no naipes"
+    lines = [head, ["---"] * len(head), *lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def render(records=None):
@@ -196,8 +108,7 @@ def render(records=None):
     env.filters["score"] = lambda pair: env.filters["short"](cu.score(*pair))
     env.filters["percent"] = lambda x: f"{x} %" if x else "–"
     env.filters["pct"] = lambda x, digits=1: f"{100 * x:.{digits}f} %"
-    env.globals |= {f.__name__: f for f in (confusions, ablation, stages, seed_runs)}
-    env.globals["seeds"] = seeds_of(records["search"])
+    env.globals |= {"confusions": confusions, "table": table}
     env.filters["inside"] = lambda files, split: [f for f in files if f.startswith(f"{split}/")]
     env.filters["share"] = lambda row: f"{100 * int(row['aciertos']) / int(row['imágenes']):.1f} %"
     env.filters["median"] = lambda values: f"{np.median(list(values)):.0f}"
@@ -294,10 +205,6 @@ def main():
         plt.savefig(FOLDER / f"{name}.png", dpi=100, metadata={"Comment": mark(data)})
         plt.close()
     cu.write_atomic(REPORT, render(records).encode())
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    cell = next(cell for cell in notebook.cells if cell.id == "ablacion")
-    cell.source = cell.source[: cell.source.index("|")] + tables(records)
-    cu.write_atomic(NOTEBOOK, (nbformat.writes(notebook) + "\n").encode())
 
 
 if __name__ == "__main__":

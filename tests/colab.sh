@@ -18,6 +18,6 @@ cp -r ./*.py ./*.ipynb data_faults.csv image1_joker.jpg models "$copy"
 cd "$copy"
 papermill="$OLDPWD/.venv-colab/bin/python -m papermill --no-progress-bar -k python3"
 export https_proxy=http://127.0.0.1:9 http_proxy=http://127.0.0.1:9 # sin red, como en las pruebas
-$papermill Entrenamiento_DL.ipynb salida-1.ipynb -y "DEMO_STAGES: [[1, 32, 0.3, 0.5, 1, 0.001]]"
+$papermill Entrenamiento_DL.ipynb salida-1.ipynb -y "DEMO_PHASES: [[1, 128, 0.3], [1, 160, 0.3]]"
 $papermill Despliegue_DL.ipynb salida-2.ipynb
 echo "Los dos cuadernos corren con las versiones de Colab: $("$OLDPWD/.venv-colab/bin/python" --version)."

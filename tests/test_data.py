@@ -6,10 +6,8 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from conftest import PROJECT
 
 import card_utils as cu
@@ -35,14 +33,14 @@ def no_network(handle):
 
 def test_given_folder_comes_first(data, tiny_deck, monkeypatch):
     stand_in_kaggle(monkeypatch, no_network)
-    assert cu.find_data(data) == (data, "carpeta")
-    assert cu.find_data(tiny_deck) == (tiny_deck, cu.DEMO)
+    assert cu.get_data(data) == (data, "carpeta")
+    assert cu.get_data(tiny_deck) == (tiny_deck, cu.DEMO)
 
 
 def test_then_kaggle(data, monkeypatch, tmp_path):
     asked = []
     stand_in_kaggle(monkeypatch, lambda handle: asked.append(handle) or str(data))
-    assert cu.find_data(tmp_path / "no está") == (data, "Kaggle")
+    assert cu.get_data(tmp_path / "no está") == (data, "Kaggle")
     assert asked == ["gpiosenka/cards-image-datasetclassification"]
 
 
@@ -53,7 +51,7 @@ def test_without_network_nor_kagglehub_the_deck_is_drawn(monkeypatch, tmp_path, 
     else:
         monkeypatch.setitem(sys.modules, "kagglehub", None)
     monkeypatch.setattr(cu, "make_deck", lambda folder: folder)
-    assert cu.find_data(tmp_path / "no está", tmp_path / "demo") == (tmp_path / "demo", cu.DEMO)
+    assert cu.get_data(tmp_path / "no está", tmp_path / "demo") == (tmp_path / "demo", cu.DEMO)
     assert "Usamos la baraja dibujada" in capsys.readouterr().out
 
 
@@ -131,85 +129,6 @@ def test_class_without_readable_images_stops(data):
         file.write_text("roto")
     with pytest.raises(ValueError, match="no queda ninguna imagen legible"):
         cu.load_split(data, "test", names)
-
-
-def numbered_images(count):
-    """Imágenes lisas cuyo valor es su número, para reconocerlas tras barajar."""
-    images = np.empty((count, *cu.IMAGE_SHAPE), np.uint8)
-    images[:] = np.arange(count)[:, None, None, None]
-    return images, np.arange(count) % 5
-
-
-def test_dataset_shuffles_every_epoch_and_repeats_with_the_seed():
-    images, labels = numbered_images(40)
-
-    def epochs(seed):
-        dataset = cu.make_dataset(images, labels, 5, 8, shuffle=True, seed=seed)
-        return [[int(x) for batch, _ in dataset for x in batch[:, 0, 0, 0]] for _ in range(2)]
-
-    first, second = epochs(seed=3)
-    assert sorted(first) == sorted(second) == list(range(40)) and first != second
-    assert [first, second] == epochs(seed=3) and first != epochs(seed=4)[0]
-
-
-def test_dataset_gives_float_0_255_and_one_hot():
-    images, labels = numbered_images(7)
-    batches = list(cu.make_dataset(images, labels, 5, 4))
-    assert [len(batch) for batch, _ in batches] == [4, 3]
-    assert batches[0][0].dtype == tf.float32 and float(batches[1][0].numpy().max()) == 6
-    assert np.array_equal(batches[1][1].numpy().argmax(1), labels[4:])
-
-
-def test_augment_keeps_range_and_repeats_with_the_seed():
-    image = cu.read_image(PROJECT / "image1_joker.jpg").astype(np.float32)
-    batch = np.repeat(image[None], 16, axis=0)
-    one, two, other = (cu.augment(batch, [7, seed]).numpy() for seed in (1, 1, 2))
-    assert one.shape == batch.shape and one.min() >= 0 and one.max() <= 255
-    assert np.array_equal(one, two) and not np.array_equal(one, other)
-    assert all(not np.allclose(one[0], another) for another in one[1:])
-
-
-@pytest.fixture
-def warps(monkeypatch):
-    """Lo que `augment` da a la transformación: (imágenes, matrices), sin aplicarla."""
-    calls = []
-
-    def transform(images, warp):
-        calls.append((np.asarray(images), np.asarray(warp)))
-        return images
-
-    monkeypatch.setattr(keras.ops.image, "affine_transform", transform)
-    return calls
-
-
-def test_augment_turns_by_quarters_and_never_mirrors(warps):
-    cu.augment(np.zeros((400, 8, 8, 3), np.float32), [0, 5])
-    a, b, _, c, d, *_ = warps[0][1].T  # (x, y) -> (a x + b y, c x + d y)
-    assert np.all(a * d - b * c > 0), "un determinante negativo es un espejo"
-    degrees = np.degrees(np.arctan2(c, a)) % 360
-    quarters = np.bincount(np.round(degrees / 90).astype(int) % 4, minlength=4)
-    assert np.all(np.abs(quarters - [140, 60, 140, 60]) < 40)
-    assert np.abs((degrees + 45) % 90 - 45).max() < 35
-
-
-def test_augment_turns_the_share_that_is_asked_to_any_angle(warps):
-    cu.augment(np.zeros((400, 8, 8, 3), np.float32), [0, 5], 0.5, any_angle=0.6)
-    a, b, _, c, *_ = warps[0][1].T
-    rest = np.abs((np.degrees(np.arctan2(c, a)) + 45) % 90 - 45)
-    # De las que van a cualquier ángulo, dos de cada tres pasan de 15 grados; de las demás, ninguna
-    assert 0.3 < np.mean(rest > 15) < 0.5 and rest.max() > 42
-
-
-def test_augment_swaps_the_center_of_a_quarter_and_keeps_every_corner(warps):
-    images = np.zeros((400, 32, 32, 3), np.float32)
-    images[:] = 40 + 0.4 * np.arange(400)[:, None, None, None]
-    cu.augment(images, [3, 4])
-    seen = warps[0][0]
-    # `seen` lleva restado un fondo liso: solo cuentan las diferencias dentro de cada imagen
-    other = np.abs(seen[:, 16, 16] - seen[:, 0, 0]).max(-1) > 0.1
-    assert 70 < other.sum() < 130
-    for row, column in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
-        assert np.allclose(seen[:, row, column], seen[:, 0, 0])
 
 
 def test_wrong_labels_are_repaired_only_where_the_facts_say(tmp_path):

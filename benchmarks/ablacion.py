@@ -1,0 +1,174 @@
+"""Qué aporta cada elección de la receta: el cuaderno de entrenamiento, acortado y sin una de ellas.
+
+Uso: `python benchmarks/ablacion.py DATOS PESOS CAMPO`. Entrena las filas que falten en
+`benchmarks/ablacion.csv`; un entrenamiento cortado sigue. CAMPO es la carpeta de `campo.py`.
+
+`python benchmarks/ablacion.py DATOS PESOS CAMPO modelo.h5` añade la fila de un modelo que ya hizo
+el cuaderno. `test` no se lee.
+"""
+
+import ast
+import csv
+import io
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import campo  # noqa: E402
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
+import papermill  # noqa: E402
+
+import card_training as train  # noqa: E402
+import card_trust as ct  # noqa: E402
+import card_utils as cu  # noqa: E402
+from free_deck import draw_free_cards  # noqa: E402
+from no_cards import draw_no_cards  # noqa: E402
+
+PROJECT = Path(__file__).parents[1]
+RECORD = PROJECT / "benchmarks/ablacion.csv"
+VARIANTS = {  # lo que cambia; las demás claves, como en el cuaderno
+    "la receta, a un cuarto": {},
+    # 224 px en las épocas que caben en los mismos minutos, con el mismo aumento de media
+    "siempre 224 px": {"PHASES": [[5, 224, 0.3], [1, 224, 0.2]], "LENGTH": 1},
+    "el mismo aumento siempre": {
+        "PHASES": [[16, 128, 0.3], [12, 160, 0.3], [10, 224, 0.3], [4, 224, 0.3]]
+    },
+    "sin cartas dibujadas": {"DRAWN": 0},
+    "sin ampliar la esquina": {"corner": 0},
+    "sin lo que no es un naipe": {"NO_CARDS": 0},
+    "inercia de BatchNorm de fábrica": {"momentum": 0.999},
+    "etiquetas sin corregir": {"repair": False},
+    "la receta, a la mitad": {"LENGTH": 0.5},
+}
+BASE = {"LENGTH": 0.25, "corner": 0.2, "momentum": 0.98, "repair": True}
+
+
+def defaults():
+    """Los parámetros del cuaderno de entrenamiento, con sus valores."""
+    known = papermill.inspect_notebook(str(PROJECT / "Entrenamiento_DL.ipynb"))
+    return {key: ast.literal_eval(value["default"]) for key, value in known.items()}
+
+
+def fit(data, weights, p, run, callbacks=()):
+    """Entrena como el cuaderno.
+
+    Args:
+        data: carpeta de los datos; weights: pesos de partida.
+        p: dict con los parámetros del cuaderno y las claves de BASE.
+        run: carpeta de los puntos de control.
+        callbacks: callbacks de Keras que se añaden.
+
+    Returns:
+        (modelo de 224 px, clases, imágenes de `valid` y sus etiquetas).
+    """
+    keras.utils.set_random_seed(p["SEED"])
+    names = cu.find_classes(data)
+    _, labels, files = cu.load_split(data, "train", names, keep=False)
+    if p["repair"]:
+        labels, _ = cu.repair_labels(labels, files, names)
+    valid_images, valid_labels, _ = cu.load_split(data, "valid", names)
+    drawn, drawn_labels = draw_free_cards(p["DRAWN"], p["SEED"])
+    others = draw_no_cards(p["NO_CARDS"], p["SEED"])
+    images = [*files, *drawn, *others]
+    labels = np.concatenate([labels, drawn_labels, np.full(len(others), -1, np.int32)])
+    epochs, steps, ended = sum(n for n, *_ in p["PHASES"]), len(images) // p["BATCH"], 0
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0, epochs * steps - steps // 2, warmup_target=p["RATE"], warmup_steps=steps // 2
+    )
+    model, _ = cu.build_model(len(names), weights, bn_momentum=p["momentum"], side=None)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=p["WEIGHT_DECAY"])
+    model.compile(optimizer, "categorical_crossentropy", metrics=[train.accuracy])
+    callbacks = [*train.make_callbacks(run, epochs), *callbacks]
+    for count, side, strength in p["PHASES"]:
+        seed = p["SEED"] + len(train.read_log(run))
+        model._initial_epoch = None
+        model.fit(
+            train.make_dataset(
+                images, labels, len(names), p["BATCH"], side, strength, seed, p["corner"]
+            ),
+            validation_data=train.make_dataset(valid_images, valid_labels, len(names), 8, side),
+            initial_epoch=ended,
+            epochs=ended + count,
+            shuffle=False,
+            callbacks=callbacks,
+            verbose=0,
+        )
+        ended += count
+    final, _ = cu.build_model(len(names), None)
+    final.set_weights(model.get_weights())
+    return final, names, valid_images, valid_labels
+
+
+def add_row(name, path, data, field):
+    """Apunta la fila de un modelo ya guardado, con lo que mide `campo.py`."""
+    if "campo" not in json.loads(path.with_suffix(".json").read_text("utf-8")).get("measures", {}):
+        campo.main(path, data, field)
+    m = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    seen, p = m["measures"]["campo"], m["parameters"]
+    row = {
+        "receta": name,
+        "semilla": p["SEED"],
+        "fases": json.dumps(p["PHASES"]),
+        "minutos": m["minutes"],
+        "valid": m["valid"]["correct"],
+        "pérdida en valid": round(m["history"]["val_loss"][-1], 3),
+        "esquinas": seen["corners"]["correct"],
+        "otras barajas": seen["decks"]["correct"],
+        "no naipes": seen["no_cards_refused"]["correct"],
+        "máquina": m["environment"]["device"],
+        "fecha": m["date"],
+    }
+    rows = [old for old in read_rows() if old["receta"] != name] + [row]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, row, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    cu.write_atomic(RECORD, text.getvalue().encode())
+    print(row)
+
+
+def read_rows():
+    """Las filas apuntadas, lista de dict."""
+    if not RECORD.is_file():
+        return []
+    return list(csv.DictReader(RECORD.read_text("utf-8").splitlines()))
+
+
+def main(data, weights, field, *paths):
+    """Entrena y apunta lo que falte, o apunta los modelos dados."""
+    for path in map(Path, paths):
+        add_row(path.stem, path, data, field)
+    for name, change in {} if paths else VARIANTS.items():
+        if name in [row["receta"] for row in read_rows()]:
+            continue
+        print(name, flush=True)
+        p = {**defaults(), **BASE, **change}
+        p["PHASES"] = [[max(1, round(p["LENGTH"] * n)), *rest] for n, *rest in p["PHASES"]]
+        path = PROJECT / "checkpoints" / name / "modelo.h5"
+        run = train.run_folder(path.parent, p)
+        model, names, images, labels = fit(data, weights, p, run)
+        history = pd.read_csv(run / "historia.csv").drop_duplicates("epoch", keep="last")
+        correct = int(np.sum(cu.predict(model, images).argmax(1) == labels))
+        metadata = {
+            "class_names": names,
+            "parameters": p,
+            "valid": {"correct": correct, "total": len(labels)},
+            "trust": ct.fit_trust(model, images, labels),
+            "history": history.to_dict("list"),
+            "minutes": round(history["seconds"].sum() / 60, 1),
+            "environment": cu.environment(),
+            "date": time.strftime("%Y-%m-%d"),
+        }
+        cu.save_model(model, path, metadata)
+        add_row(name, path, data, field)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

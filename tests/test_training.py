@@ -1,0 +1,176 @@
+"""Lo que se dibuja para entrenar: barajas que no existen, lo que no es un naipe, y su aumento."""
+
+import numpy as np
+import pytest
+from conftest import PROJECT
+from PIL import Image
+
+import card_training as train
+import card_utils as cu
+import demo_deck
+import free_deck
+import no_cards
+
+
+def test_free_cards_are_balanced_repeatable_and_do_not_depend_on_how_many():
+    images, labels = free_deck.draw_free_cards(2, seed=3)
+    assert images.shape == (106, 224, 224, 3) and images.dtype == np.uint8
+    assert np.bincount(labels).tolist() == [2] * 53
+    fewer, _ = free_deck.draw_free_cards(1, seed=3)
+    assert np.array_equal(images[:53], fewer)
+    assert not np.array_equal(free_deck.draw_free_cards(1, seed=4)[0], fewer)
+    assert min(image.std() for image in images) > 2  # en todas hay algo dibujado
+
+
+def test_letters_of_a_language_never_name_two_ranks():
+    assert sum(free_deck.LETTERS.values()) == 100
+    for letters in free_deck.LETTERS:
+        assert len(set(letters.split())) == 4
+
+
+def test_index_grows_to_a_third_of_the_card_and_has_one_two_or_four_corners():
+    styles = [free_deck.free_style(np.random.default_rng(seed)) for seed in range(300)]
+    heights = [style.index / demo_deck.HEIGHT for style in styles]
+    assert min(heights) < 0.07 and 0.3 < max(heights) < 0.34
+    assert {style.corners for style in styles} == {1, 2, 4}
+
+
+def test_a_missing_font_is_left_out(monkeypatch):
+    found = demo_deck.font_file
+    monkeypatch.setattr(
+        demo_deck, "font_file", lambda font: found("no está" if font == "cmti10" else font)
+    )
+    assert "cmti10" not in demo_deck.available(demo_deck.FONTS)
+    assert "cmr10" in demo_deck.available(demo_deck.FONTS)
+
+
+def test_no_cards_repeat_with_the_seed_and_half_look_like_cards():
+    images = no_cards.draw_no_cards(30, seed=1)
+    assert images.shape == (30, 224, 224, 3) and images.dtype == np.uint8
+    assert np.array_equal(no_cards.draw_no_cards(4, seed=1), images[:4])
+    assert not np.array_equal(no_cards.draw_no_cards(4, seed=2), images[:4])
+
+
+def test_augment_changes_the_side_and_shows_the_corner():
+    batch = np.zeros((64, 224, 224, 3), np.float32)
+    batch[:, :134, :110] = 200.0  # lo que puede verse de una esquina de 28 a 60 %
+    out = train.augment(batch, [1, 2], 0.0, 96, corner=1.0).numpy()
+    assert out.shape == (64, 96, 96, 3)
+    lit = (out > 100).mean((1, 2, 3))
+    assert lit.min() > 0.5 and lit.max() == 1.0  # entera serían 0.29
+    same = train.augment(batch, [1, 2], 0.0, 96, corner=1.0).numpy()
+    assert np.array_equal(out, same)
+
+
+@pytest.mark.parametrize("side", [96, 224])
+def test_dataset_spreads_no_card_over_all_classes(side):
+    images = [np.full((224, 224, 3), 10 * i, np.uint8) for i in range(4)]
+    labels = np.array([0, 2, -1, 1], np.int32)
+    batch, targets = next(iter(train.make_dataset(images, labels, 5, 4, side)))
+    assert batch.shape == (4, side, side, 3)
+    assert np.allclose(batch.numpy().mean((1, 2, 3)), [0, 10, 20, 30])
+    assert np.allclose(targets.numpy()[2], 0.2) and targets.numpy()[1].argmax() == 2
+
+
+def test_accuracy_counts_a_no_card_right_when_nothing_is_named():
+    uniform, one = np.full(4, 0.25, np.float32), np.eye(4, dtype=np.float32)
+    truth = np.stack([one[1], one[1], uniform, uniform])
+    predicted = np.stack([one[1], one[2], uniform, one[3]])
+    assert train.accuracy(truth, predicted).numpy().tolist() == [1, 0, 1, 0]
+
+
+def numbered_images(count):
+    """Imágenes lisas cuyo valor es su número, para reconocerlas tras barajar."""
+    images = np.empty((count, 224, 224, 3), np.uint8)
+    images[:] = np.arange(count)[:, None, None, None]
+    return list(images), np.arange(count, dtype=np.int32) % 5
+
+
+def test_dataset_shuffles_every_epoch_and_repeats_with_the_seed():
+    images, labels = numbered_images(40)
+
+    def epochs(seed):
+        dataset = train.make_dataset(images, labels, 5, 8, seed=seed)
+        return [[int(x) for batch, _ in dataset for x in batch[:, 0, 0, 0]] for _ in range(2)]
+
+    first, second = epochs(seed=3)
+    assert sorted(first) == sorted(second) == list(range(40)) and first != second
+    assert [first, second] == epochs(seed=3) and first != epochs(seed=4)[0]
+
+
+def test_dataset_reads_files_and_gives_float_0_255(tmp_path):
+    image = np.full((224, 224, 3), 200, np.uint8)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    images = [tmp_path / "a.png", *numbered_images(4)[0]]
+    batches = list(train.make_dataset(images, np.arange(5, dtype=np.int32), 5, 3))
+    assert [len(batch) for batch, _ in batches] == [3, 2]
+    assert batches[0][0].dtype == "float32"
+    assert [int(x) for batch, _ in batches for x in batch[:, 0, 0, 0]] == [200, 0, 1, 2, 3]
+    assert [int(x) for _, labels in batches for x in labels.numpy().argmax(1)] == [0, 1, 2, 3, 4]
+
+
+def test_augment_keeps_range_and_repeats_with_the_seed():
+    image = cu.read_image(PROJECT / "image1_joker.jpg").astype(np.float32)
+    batch = np.repeat(image[None], 16, axis=0)
+    one, two, other = (train.augment(batch, [7, seed], 1.0, 224).numpy() for seed in (1, 1, 2))
+    assert one.shape == batch.shape and one.min() >= 0 and one.max() <= 255
+    assert np.array_equal(one, two) and not np.array_equal(one, other)
+    assert all(not np.allclose(one[0], another) for another in one[1:])
+
+
+def test_augment_changes_light_color_and_sharpness():
+    """De un dibujo que no se mueve: cada mitad de la receta deja su huella."""
+    rng = np.random.default_rng(0)
+    batch = np.repeat(rng.integers(60, 190, (1, 224, 224, 3)), 64, 0).astype(np.float32)
+    out = train.augment(batch, [3, 4], 1.0, 224, corner=0, any_angle=0).numpy()
+    middle = out[:, 80:144, 80:144]
+    assert np.ptp(middle.mean((1, 2, 3))) > 40, "brillo"
+    contrast = middle.std((1, 2)).mean(1)
+    assert contrast.max() > 2 * contrast.min(), "contraste o desenfoque"
+    tone = middle.mean((1, 2)) - middle.mean((1, 2, 3))[:, None]
+    assert np.abs(tone).max() > 8, "tono"
+    gray = np.abs(middle - middle.mean(-1, keepdims=True)).mean((1, 2, 3))
+    assert gray.max() > 1.5 * gray.min(), "saturación"
+
+
+@pytest.fixture
+def warps(monkeypatch):
+    """Lo que `augment` da a la transformación: (imágenes, matrices), sin aplicarla."""
+    calls = []
+
+    def transform(images, transforms, **options):
+        calls.append((np.asarray(images), np.asarray(transforms)))
+        return images
+
+    monkeypatch.setattr(train.tf.raw_ops, "ImageProjectiveTransformV3", transform)
+    return calls
+
+
+def test_augment_turns_by_quarters_and_never_mirrors(warps):
+    train.augment(np.zeros((400, 8, 8, 3), np.float32), [0, 5], 1.0, 8, corner=0, any_angle=0)
+    a, b, _, c, d, *_ = warps[0][1].T  # (x, y) -> (a x + b y, c x + d y)
+    assert np.all(a * d - b * c > 0), "un determinante negativo es un espejo"
+    degrees = np.degrees(np.arctan2(c, a)) % 360
+    quarters = np.bincount(np.round(degrees / 90).astype(int) % 4, minlength=4)
+    assert np.all(np.abs(quarters - [140, 60, 140, 60]) < 40)
+    assert np.abs((degrees + 45) % 90 - 45).max() < 35
+
+
+def test_augment_turns_the_share_that_is_asked_to_any_angle(warps):
+    train.augment(np.zeros((400, 8, 8, 3), np.float32), [0, 5], 0.5, 8, corner=0, any_angle=1.2)
+    a, b, _, c, *_ = warps[0][1].T
+    rest = np.abs((np.degrees(np.arctan2(c, a)) + 45) % 90 - 45)
+    # De las que van a cualquier ángulo, dos de cada tres pasan de 15 grados; de las demás, ninguna
+    assert 0.3 < np.mean(rest > 15) < 0.5 and rest.max() > 42
+
+
+def test_augment_swaps_the_center_of_a_quarter_and_keeps_every_corner(warps):
+    images = np.zeros((400, 32, 32, 3), np.float32)
+    images[:] = 40 + 0.4 * np.arange(400)[:, None, None, None]
+    train.augment(images, [3, 4], 1.0, 32, corner=0)
+    seen = warps[0][0]
+    # `seen` lleva restado un fondo liso: solo cuentan las diferencias dentro de cada imagen
+    other = np.abs(seen[:, 16, 16] - seen[:, 0, 0]).max(-1) > 0.1
+    assert 70 < other.sum() < 130
+    for row, column in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
+        assert np.allclose(seen[:, row, column], seen[:, 0, 0])
