@@ -18,7 +18,7 @@ import tensorflow as tf
 import card_utils as cu
 
 
-def augment(images, seed, strength, side, corner=0.2, any_angle=0.6):
+def augment(images, seed, strength, side, corner=0.2, any_angle=0.7, still=0.2):
     """Aumento: cada carta sale como en otra foto, con otra postura, luz, fondo y nitidez.
 
     Una sola transformación proyectiva por imagen: cuartos y medias vueltas (un naipe es
@@ -34,12 +34,13 @@ def augment(images, seed, strength, side, corner=0.2, any_angle=0.6):
         side: lado de salida, en píxeles.
         corner: proporción de imágenes que quedan en su esquina, del 28 al 63 % del ancho.
         any_angle: cuántas giran a cualquier ángulo, en partes de `strength`.
+        still: proporción que no se mueve, nítida como las que verá al desplegarse.
 
     Returns:
         float32 [b, side, side, 3] en 0..255.
     """
     count, size = tf.shape(images)[0], images.shape[1]
-    chance = tf.random.stateless_uniform([40, count], seed, -1.0, 1.0)
+    chance = tf.random.stateless_uniform([41, count], seed, -1.0, 1.0)
     u = strength * chance
     one = tf.ones(count)
 
@@ -58,16 +59,19 @@ def augment(images, seed, strength, side, corner=0.2, any_angle=0.6):
     center &= (tf.abs(along) < each(0.5 + 0.15 * chance[16])) & (each(some(17, 0.25)) > 0)
     images = tf.where(center, tf.roll(images, 1, 0), images)
 
-    far = some(0, 0.35)
-    free = tf.cast(tf.abs(chance[34]) < any_angle * strength, tf.float32)
-    tilt = (1 - free) * math.radians(20) * u[1] + free * math.pi / 4 * chance[35]
+    moved = tf.cast(tf.abs(chance[40]) > still, tf.float32)  # remuestrear desenfoca
+    pose = moved * u
+    far, free = moved * some(0, 0.35), moved * some(34, any_angle)
+    tilt = (1 - free) * math.radians(20) * pose[1] + free * math.pi / 4 * chance[35]
     angle = tilt + math.pi * some(2, 0.5) + math.pi / 2 * some(3, 0.3)
-    zoom = 0.05 + 0.15 * u[4] + 0.9 * far * tf.abs(u[5])  # aleja más que acerca
+    # Aleja más que acerca; y más lejos cuanto más grande la imagen, para que se lea
+    zoom = 0.05 * moved + 0.15 * pose[4] + 0.9 * side / size * far * tf.abs(chance[5])
     # La que gira más se aleja, para que no se salga la esquina con el índice
     zoom += (1 - far) * tf.maximum(0.0, tf.abs(tilt) - math.radians(20))
-    aspect, narrow = (0.08 + 0.2 * far) * u[6], 0.17 * far  # 0.17 deshace el aplastado 5:7
+    aspect, narrow = (0.08 + 0.2 * far) * pose[6], 0.17 * far  # 0.17 deshace el aplastado 5:7
     x_scale, y_scale = tf.exp(zoom + aspect), tf.exp(zoom - aspect)
     shift = size * (0.08 + 0.45 * far * (tf.exp(zoom) - 1))
+    right, below = shift * pose[7], shift * pose[8]
     middle, ratio, seen_middle = (size - 1) / 2, size / side, (side - 1) / 2
     near = tf.cast(tf.abs(chance[36]) < corner, tf.float32)
     wide = 1 - near * (0.545 + 0.175 * chance[37])  # del 28 al 63 % del ancho
@@ -76,12 +80,12 @@ def augment(images, seed, strength, side, corner=0.2, any_angle=0.6):
     warp = (
         matrix((wide, 0, inset), (0, tall, inset), (0, 0, 1))
         @ matrix((1, 0, middle), (0, 1, middle), (0, 0, 1))
-        @ matrix((tf.exp(narrow), 0, shift * u[7]), (0, tf.exp(-narrow), shift * u[8]), (0, 0, 1))
+        @ matrix((tf.exp(narrow), 0, right), (0, tf.exp(-narrow), below), (0, 0, 1))
         @ matrix((tf.cos(angle), -tf.sin(angle), 0), (tf.sin(angle), tf.cos(angle), 0), (0, 0, 1))
         @ matrix(
-            (x_scale, 0.12 * u[9] * x_scale, 0),
+            (x_scale, 0.12 * pose[9] * x_scale, 0),
             (0, y_scale, 0),
-            (0.15 / size * u[10], 0.15 / size * u[11], 1),
+            (0.15 / size * pose[10], 0.15 / size * pose[11], 1),
         )
         @ matrix((ratio, 0, -ratio * seen_middle), (0, ratio, -ratio * seen_middle), (0, 0, 1))
     )

@@ -199,7 +199,7 @@ def fit_trust(model, images, labels):
         dict para la clave "trust" del JSON.
     """
     logits = [
-        predict_logits(model, np.uint8(augment(np.float32(batch), [copy, i], 0.5, 224, 0, 0)))[0]
+        predict_logits(model, np.uint8(augment(np.float32(batch), [copy, i], 0.5, 224, 0, 0, 0)))[0]
         for copy in range(4)
         for i, batch in enumerate(np.split(images, range(BATCH, len(images), BATCH)))
     ]

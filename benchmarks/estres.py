@@ -3,7 +3,7 @@
 Y, aparte, cuántas cartas acierta de barajas inventadas que no ha visto.
 
 Uso: `python benchmarks/estres.py [modelo.h5] [datos]`. Escribe en `benchmarks/estres.csv` una fila
-por daño y grado, con la huella del modelo; las de otros modelos se conservan. `test` no se lee.
+por daño y grado, con la huella del modelo, si es el publicado. `test` no se lee.
 """
 
 import csv
@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 import card_utils as cu
-from demo_deck import draw_fantasies
+from free_deck import draw_free_cards
 
 SEED = 7  # la de entrenar es otra: ninguna carta inventada se repite
 INVENTED = "baraja inventada"
@@ -119,15 +119,15 @@ def main(path=cu.PUBLISHED_MODEL, data="../shared/card-data"):
         rows.append({**row, "aciertos": correct, "imágenes": len(labels), "máquina": device})
         print(f"{kind:12} {degree:5} {unit:16} {cu.score(correct, len(labels))}", flush=True)
 
-    score(INVENTED, 0, "", *draw_fantasies(10, SEED))
+    score(INVENTED, 0, "", *draw_free_cards(10, SEED))
     for kind, (unit, degrees) in {"ninguno": ("", (0,)), **STRESSES}.items():
         for degree in degrees:
             rng = np.random.default_rng(SEED)
             hurt = np.stack([damage(image, kind, degree, rng) for image in images])
             score(kind, degree, unit, hurt, labels)
-    if RECORD.is_file():
-        with RECORD.open(encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row["modelo"] != mark] + rows
+    print(sum(row["aciertos"] for row in rows[1:]), "de", sum(row["imágenes"] for row in rows[1:]))
+    if Path(path) != cu.PUBLISHED_MODEL:
+        return
     with RECORD.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()

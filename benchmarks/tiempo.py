@@ -51,10 +51,11 @@ def main(data, weights):
     valid = float(np.mean(cu.predict(model, images).argmax(1) == labels))
     old = fit_2023(data, weights)[1]
     minutes_2023 = sum(old["seconds"]) / 60
-    speeds = {
-        str(side): round(pipeline_speed(data, side, strength))
-        for _, side, strength in defaults()["PHASES"]
-    }
+    p, speeds, least = defaults(), {}, 0.0
+    pictures = 53 * p["DRAWN"] + p["NO_CARDS"] + sum(1 for _ in Path(data, "train").glob("*/*"))
+    for epochs, side, strength in p["PHASES"]:
+        speeds[side] = round(pipeline_speed(data, side, strength))
+        least += epochs * pictures / speeds[side] / 60
     figures = {
         "meta_valid": GOAL,
         "PHASES": SHORT["PHASES"],
@@ -64,6 +65,7 @@ def main(data, weights):
         "razón": round(minutes / minutes_2023, 3) if valid >= GOAL else None,
         "mejor_valid_2023": round(max(old["val_accuracy"]), 4),
         "imágenes_por_segundo_sin_red": speeds,
+        "minutos_sin_red": round(least, 1),
     }
     print(json.dumps(figures, indent=1, ensure_ascii=False))
     cu.add_measures(cu.PUBLISHED_MODEL, tiempo=figures)

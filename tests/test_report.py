@@ -62,6 +62,7 @@ def test_pending_records_fill_their_places(records):
     records["model"]["measures"]["confianza"]["test"]["errores"] = errors
     times = {"minutos": 5, "minutos_2023": 20, "razón": 0.25, "PHASES": [[1, 128, 0]]}
     times |= {"meta_valid": 0.9245, "valid": 0.93, "imágenes_por_segundo_sin_red": {"128": 600}}
+    times |= {"minutos_sin_red": 20}
     records["model"]["measures"]["tiempo"] = times
     records["ablation"] = [ROW]
     base = {"modelo": "x", "unidad": "%", "imágenes": "265", "máquina": "CPU"}
