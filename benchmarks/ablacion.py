@@ -36,9 +36,9 @@ RECORD = PROJECT / "benchmarks/ablacion.csv"
 VARIANTS = {  # lo que cambia; las demás claves, como en el cuaderno
     "la receta, a un cuarto": {},
     # 224 px en las épocas que caben en los mismos minutos, con el mismo aumento de media
-    "siempre 224 px": {"PHASES": [[5, 224, 0.3], [1, 224, 0.2]], "LENGTH": 1},
+    "siempre 224 px": {"PHASES": [[7, 224, 0.35], [1, 224, 0.3]], "LENGTH": 1},
     "el mismo aumento siempre": {
-        "PHASES": [[16, 128, 0.3], [12, 160, 0.3], [10, 224, 0.3], [4, 224, 0.3]]
+        "PHASES": [[14, 128, 0.35], [10, 160, 0.35], [14, 224, 0.35], [4, 224, 0.35]]
     },
     "sin cartas dibujadas": {"DRAWN": 0},
     "sin ampliar la esquina": {"corner": 0},
