@@ -1,7 +1,8 @@
-"""Buscar las cartas de una foto y enderezarlas hasta el cuadrado que espera la red.
+"""Buscar en una foto las cartas y sus índices, y enderezarlos hasta el cuadrado que espera la red.
 
 Las imágenes de entrenamiento son cartas recortadas; en una foto de móvil la carta es pequeña, está
-girada y en perspectiva. Aquí se proponen contornos, sin red: cuál es una carta, lo dice ella.
+girada y en perspectiva, y en una mano solo asoma su índice. Aquí se proponen contornos de carta
+(`find_cards`) y esquinas con un índice (`find_indices`), sin red: cuál lo es, lo dice ella.
 """
 
 import cv2
@@ -10,10 +11,11 @@ import numpy as np
 WORK_SIDE = 640  # px del lado mayor con que se busca
 MIN_AREA = 0.005  # de la foto
 MIN_SIDE = 48  # px de la foto en el lado corto: menos no se lee, y así un palo no es una carta
-MAX_CARDS = 7
+MAX_CARDS = 60
 ASPECT = 2.5 / 3.5  # ancho entre alto de un naipe de póquer; el de bridge, 2.25 / 3.5
 FOCAL = 1.1  # del lado mayor: entre el gran angular de un móvil (0.75) y su teleobjetivo
 SUPPORT = 0.7  # parte del perímetro que ha de verse como canto
+INDEX_SIDE = 1280  # px del lado mayor con que se buscan los índices; una foto pequeña se amplía
 SEGMENTS, LINES, PAIRS, QUADS = 250, 50, 220, 1500  # los que siguen en cada paso de `line_quads`
 
 
@@ -289,6 +291,95 @@ def order(quad):
     """El cuadrilátero [4, 2] de `plausible`, en float32, con el lado corto de arriba primero."""
     top = quad[:2, 1].sum() <= quad[2:, 1].sum()
     return (quad if top else np.roll(quad, 2, 0)).astype(np.float32)
+
+
+def find_indices(photo):
+    """Esquinas de carta de una foto que pueden llevar un índice: una letra y, al lado, un palo.
+
+    Busca manchas de tinta sobre papel claro y empareja las vecinas de tamaño semejante. Cada pareja
+    vale en los dos sentidos: cualquiera de las dos puede ser la letra.
+
+    Args:
+        photo: uint8 [alto, ancho, 3], RGB, de cualquier tamaño.
+
+    Returns:
+        float32 [n, 4, 2] en píxeles: la esquina de la carta primero, en el sentido del reloj. El
+        lado 0-1 mide 2.6 veces la distancia de la letra al palo, y el 1-2, 4.4.
+    """
+    scale = min(INDEX_SIDE / max(photo.shape[:2]), 2.0)
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    light = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=method).min(2)
+    found = [ink_blobs(light, *window) for window in ((31, 12), (75, 18))]
+    centers, sizes, shapes = (np.concatenate(part) for part in zip(*found, strict=True))
+    order = np.argsort(-sizes)
+    centers, sizes, shapes = centers[order], sizes[order], shapes[order]
+    near = np.abs(centers[:, None] - centers).max(2) < 0.12 * sizes + 1
+    near &= np.abs(sizes[:, None] - sizes) < 0.25 * sizes
+    once = ~np.tril(near, -1).any(1)  # las dos binarizaciones ven la misma mancha
+    letter, suit = pair_blobs(centers[once], sizes[once], shapes[once])
+    return index_corners(letter, suit) / np.float32(scale)
+
+
+def ink_blobs(light, window, contrast):
+    """Manchas de tinta rodeadas de papel en una luminosidad uint8 [alto, ancho].
+
+    Args:
+        light: el menor canal: en él son oscuras la tinta negra y la roja.
+        window, contrast: lado en px y diferencia en niveles de la binarización adaptativa.
+
+    Returns:
+        (centers, sizes, shapes): [n, 2] en px, lado mayor [n] en px y silueta [n, 144], de 12 x 12.
+    """
+    high, wide = light.shape
+    kind = cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV
+    mask = cv2.adaptiveThreshold(light, 1, *kind, window, contrast)
+    _, label, stats, centers = cv2.connectedComponentsWithStats(mask)
+    x, y, w, h, area = stats.T
+    size = np.maximum(w, h)
+    tone = np.bincount(label.ravel(), light.ravel(), len(stats)) / area
+    around = (0.35 * size + 2).astype(int)
+    top, left = np.maximum(y - around, 0), np.maximum(x - around, 0)
+    bottom, right = np.minimum(y + h + around, high), np.minimum(x + w + around, wide)
+
+    def total(image):  # suma en la caja que rodea a cada mancha
+        table = cv2.integral(image)
+        return (
+            table[bottom, right] - table[top, right] - table[bottom, left] + table[top, left]
+        ).astype(float)
+
+    inked, box = total(mask), (bottom - top) * (right - left)
+    paper = total(light * (1 - mask)) / np.maximum(box - inked, 1)
+    good = (size >= 9) & (size <= 110) & (np.minimum(w, h) >= 3) & (area > 0.15 * w * h)
+    good &= (area >= 18) & (paper > 95) & (paper - tone > 45) & (inked - area < 0.24 * box)
+    good[0] = False  # el fondo
+    good = np.flatnonzero(good)
+    shapes = []
+    for i in good:
+        blob = np.float32(label[y[i] : y[i] + h[i], x[i] : x[i] + w[i]] == i)
+        shapes.append(cv2.resize(blob, (12, 12), interpolation=cv2.INTER_AREA))
+    return centers[good], size[good], np.float32(shapes).reshape(-1, 144)
+
+
+def pair_blobs(centers, sizes, shapes):
+    """Parejas (letra, palo), [n, 2] px: manchas vecinas, de tamaño semejante y otra silueta."""
+    gap = np.linalg.norm(centers[:, None] - centers, axis=2)
+    mean, ratio = (sizes[:, None] + sizes) / 2, sizes[:, None] / sizes
+    ratio = np.minimum(ratio, 1 / ratio)
+    good = (gap > 0.8 * mean) & (gap < 1.75 * mean) & (ratio > 0.4)
+    flat = shapes - shapes.mean(1, keepdims=True)
+    flat /= np.linalg.norm(flat, axis=1, keepdims=True) + 1e-6
+    alike = np.maximum(flat @ flat.T, flat @ flat[:, ::-1].T)  # al revés es a media vuelta
+    good &= (alike < 0.86) | (ratio < 0.85)  # dos palos del centro no son un índice
+    first, second = np.nonzero(good)
+    return centers[first], centers[second]
+
+
+def index_corners(letter, suit):
+    """Esquinas de carta [n, 4, 2] cuya letra y cuyo palo están en esos sitios, [n, 2] en px."""
+    down = (suit - letter)[:, None]
+    right = down[..., ::-1] * (1, -1)
+    across, along = np.array([[-0.62, -0.85], [1.98, -0.85], [1.98, 3.55], [-0.62, 3.55]]).T
+    return letter[:, None] + across[:, None] * right + along[:, None] * down
 
 
 def straighten(photo, corners, size=(224, 224)):

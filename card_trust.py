@@ -1,50 +1,26 @@
-"""Una seguridad de la que fiarse: calibrar, rechazar, leer cartas, explicar y llevar al móvil.
+"""Una seguridad de la que fiarse: calibrar, rechazar, explicar; y llevar la red al móvil.
 
 Todo parte de los logits de la red ya entrenada; aquí no se entrena nada. Lo ajustado con `valid`
 va en el JSON del modelo, clave "trust": lo escribe Entrenamiento_DL.ipynb, y de nuevo quien mide,
 `python benchmarks/confianza.py`.
 """
 
-import base64
 import io
 import json
 from contextlib import redirect_stdout
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import tensorflow as tf
-from tqdm.auto import tqdm
 
-import card_photo
 import card_utils as cu
 from card_training import augment
 
 BATCH = 32  # imágenes por pasada: la memoria no crece con la carpeta
 FIT_COMMAND = "python benchmarks/confianza.py"
-
-
-@dataclass
-class Reading:
-    """Lo que se lee en una imagen.
-
-    card: nombre de clase más probable; confidence: su probabilidad calibrada, 0..1;
-    set: clases del conjunto conforme, la más segura primero; refused: no parece una carta;
-    score: energía, mayor cuanto más parece una carta; box: esquinas [4, 2] en píxeles de la foto,
-    o None si es la foto entera; image: uint8 [224, 224, 3] que se juzgó.
-    """
-
-    card: str
-    confidence: float
-    set: list
-    refused: bool
-    score: float
-    box: np.ndarray | None = None
-    image: np.ndarray | None = None
 
 
 # --- Logits y ajuste -------------------------------------------------------------------------
@@ -219,191 +195,6 @@ def trust_from_logits(logits, labels):
         "refusal_threshold": float(np.quantile(energy(logits[correct]), 0.02)),
         "images": len(labels),
     }
-
-
-def judge(logits, trust, class_names):
-    """Carta, seguridad calibrada, conjunto y rechazo de cada imagen.
-
-    Args:
-        logits: [n, clases].
-        trust: dict de `fit_trust`.
-        class_names: clases, en orden.
-
-    Returns:
-        Lista de n `Reading`, sin `box` ni `image`.
-    """
-    probabilities = np.exp(log_softmax(logits, trust["temperature"]))
-    readings = []
-    for p, score in zip(probabilities, energy(np.asarray(logits, np.float64)), strict=True):
-        order = np.argsort(-p)
-        # La más segura va siempre: con más aciertos que cobertura, LAC daría conjuntos vacíos
-        size = max(1, int((1 - p <= trust["conformal_quantile"]).sum()))
-        readings.append(
-            Reading(
-                class_names[order[0]],
-                float(p[order[0]]),
-                [class_names[i] for i in order[:size]],
-                bool(score < trust["refusal_threshold"]),
-                float(score),
-            )
-        )
-    return readings
-
-
-def judge_images(model, images, metadata):
-    """`judge` de unas imágenes uint8 [n, 224, 224, 3] ya del tamaño de la red."""
-    logits = predict_logits(model, images)[0]
-    return judge(logits, get_trust(metadata), metadata["class_names"])
-
-
-# --- Leer una foto o una carpeta -------------------------------------------------------------
-
-
-def get_trust(metadata):
-    """La clave "trust" de los metadatos, o un `ValueError` que dice cómo ajustarla."""
-    if "trust" not in metadata:
-        raise ValueError(f'Los metadatos no tienen "trust": ajústalo con `{FIT_COMMAND}`.')
-    return metadata["trust"]
-
-
-def read_cards(source, model, metadata, find=True):
-    """Lee las cartas de una foto.
-
-    Se juzgan en un solo lote la foto entera y cada carta encontrada. Si dos o más encontradas
-    parecen cartas, valen todas ellas; si no, la más segura de todo lo juzgado.
-
-    Args:
-        source: ruta, fichero binario abierto o foto uint8 [alto, ancho, 3].
-        model, metadata: lo que da `card_utils.load_model`, con "trust".
-        find: buscar las cartas con `card_photo`; si no, solo la foto entera.
-
-    Returns:
-        Lista de `Reading`, al menos uno, el más seguro primero.
-
-    Raises:
-        FileNotFoundError: no existe la ruta.
-        ValueError: no es una imagen legible, o falta "trust".
-    """
-    get_trust(metadata)  # antes de leer nada
-    photo = source if isinstance(source, np.ndarray) else cu.open_photo(source)
-    images, boxes = [cu.squash(photo)], [None]
-    if find:
-        for corners in card_photo.find_cards(photo):
-            boxes.append(np.asarray(corners))
-            images.append(card_photo.straighten(photo, corners))
-    judged = judge_images(model, np.stack(images), metadata)
-    readings = [
-        replace(reading, box=box, image=image)
-        for reading, box, image in zip(judged, boxes, images, strict=True)
-    ]
-    whole = float(np.prod(photo.shape[:2]))
-
-    def worth(r):  # a igual seguridad, la carta y no un palo suelto: elegido en valid
-        share = 1.0 if r.box is None else min(1.0, card_photo.area(r.box[None])[0] / whole)
-        return not r.refused, r.confidence * share**0.1
-
-    surest = sorted(readings, key=worth, reverse=True)
-    several = [r for r in surest if r.box is not None and not r.refused]
-    return several if len(several) > 1 else surest[:1]
-
-
-def plot_readings(photo, readings):
-    """Dibuja la foto con el contorno, la carta y la seguridad de cada lectura.
-
-    Args:
-        photo: uint8 [alto, ancho, 3].
-        readings: lo que da `read_cards`.
-    """
-    _, ax = plt.subplots(figsize=(5, 3.75), layout="tight")
-    ax.imshow(photo)
-    ax.axis("off")
-    titles = []
-    for r in readings:
-        text = " o ".join(cu.card_name(name) for name in r.set[:3])
-        text = f"{text} ({100 * r.confidence:.0f} %)"
-        if r.refused:
-            text = f"No parece una carta; lo más cercano: {text}"
-        if r.box is None:
-            titles.append(text)
-        else:
-            ax.add_patch(plt.Polygon(r.box, fill=False, edgecolor="tab:red", linewidth=2))
-            box = {"facecolor": "white", "alpha": 0.85, "edgecolor": "tab:red"}
-            ax.text(*r.box.mean(0), text, ha="center", va="center", fontsize=8, bbox=box)
-    ax.set_title("; ".join(titles) or f"Cartas encontradas: {len(readings)}")
-    plt.show()
-
-
-def take_photo(path):
-    """En Colab, enseña la cámara y un botón; al pulsarlo guarda la foto en `path`.
-
-    Raises:
-        ValueError: no hay cámara o no se le dio permiso.
-    """
-    from google.colab.output import eval_js  # solo existe en Colab
-
-    script = """(async () => {
-      const video = document.createElement('video'), button = document.createElement('button');
-      button.textContent = 'Hacer la foto';
-      video.srcObject = await navigator.mediaDevices.getUserMedia(
-        {video: {facingMode: 'environment'}});
-      document.body.append(video, button);
-      await video.play();
-      google.colab.output.setIframeHeight(document.documentElement.scrollHeight, true);
-      await new Promise(resolve => button.onclick = resolve);
-      const canvas = document.createElement('canvas');
-      [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
-      canvas.getContext('2d').drawImage(video, 0, 0);
-      video.srcObject.getTracks().forEach(track => track.stop());
-      video.remove(); button.remove();
-      return canvas.toDataURL('image/jpeg', 0.9);
-    })()"""
-    try:
-        content = eval_js(script)
-    except Exception as error:  # Colab lanza MessageError con lo que dijo el navegador
-        raise ValueError(f"No se pudo usar la cámara ({error}). Sube la foto.") from error
-    cu.write_atomic(path, base64.b64decode(content.split(",")[1]))
-    return path
-
-
-def read_folder(folder, model, metadata, csv_path):
-    """Lee todas las imágenes de una carpeta, enteras y de 32 en 32, y escribe un CSV.
-
-    Args:
-        folder: carpeta con las imágenes, sin subcarpetas.
-        model, metadata: lo que da `card_utils.load_model`, con "trust".
-        csv_path: destino; se escribe al lado y se renombra al final.
-
-    Returns:
-        `pandas.DataFrame` con file, card, confidence, set, refused y error, una fila por fichero.
-
-    Raises:
-        ValueError: la carpeta no tiene imágenes, o falta "trust".
-    """
-    get_trust(metadata)  # antes de leer nada
-    files, rows = cu.image_files(folder), []
-    if not files:
-        raise ValueError(f"No hay imágenes en {folder} ({', '.join(sorted(cu.EXTENSIONS))}).")
-    progress = tqdm(total=len(files), unit=" imágenes", desc="Leyendo")
-    for start in range(0, len(files), BATCH):
-        images, good, batch = [], [], files[start : start + BATCH]
-        progress.update(len(batch))
-        for file in batch:
-            rows.append({"file": file.name, "error": ""})
-            try:
-                images.append(cu.read_image(file))
-                good.append(rows[-1])
-            except (OSError, ValueError) as error:
-                rows[-1]["error"] = str(error)
-        if not images:
-            continue
-        judged = judge_images(model, np.stack(images), metadata)
-        for row, r in zip(good, judged, strict=True):
-            row |= {"card": r.card, "confidence": round(r.confidence, 4), "refused": r.refused}
-            row["set"] = "; ".join(r.set)
-    progress.close()
-    table = pd.DataFrame(rows, columns="file card confidence set refused error".split())
-    cu.write_atomic(csv_path, table.to_csv(index=False).encode())
-    return table
 
 
 # --- Explicar y llevar al móvil --------------------------------------------------------------

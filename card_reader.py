@@ -1,0 +1,315 @@
+"""Leer las cartas de una foto o de una carpeta, y dibujar lo leído.
+
+Una carta se ve por su contorno, por su índice si solo asoma una esquina, o porque llena la foto. La
+red juzga a la vez todo lo que propone `card_photo`, y aquí queda una lectura por carta.
+"""
+
+import base64
+from dataclasses import dataclass, replace
+
+import cv2
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+import card_photo
+import card_trust as ct
+import card_utils as cu
+from demo_deck import RANKS
+
+CHUNK = 256  # recortes a la vez: la memoria no crece con lo que haya en la foto
+SURE = 0.8  # confianza de un contorno que se da por carta cuando hay otras
+CORNER_SURE = 0.9  # la de una esquina, que además ha de pasar el umbral de rechazo por:
+CORNER_MARGIN = 2.0  # unidades de energía; elegido con fotos de mesas y manos
+CLEAR_MARGIN = 6.0  # las de una esquina que basta para deshacer un contorno con varias cartas
+SYMBOLS = {"clubs": "♣", "diamonds": "♦", "hearts": "♥", "spades": "♠"}
+FIT_COMMAND = "python benchmarks/confianza.py"
+
+
+@dataclass
+class Reading:
+    """Lo que se lee en una imagen.
+
+    card: nombre de clase más probable; confidence: su probabilidad calibrada, 0..1;
+    options: clases del conjunto conforme, la más segura primero; refused: no parece una carta;
+    energy: mayor cuanto más parece una carta; kind: "outline" si se ve su contorno, "corner" si
+    solo su índice, "whole" si es la foto entera; box: esquinas [4, 2] en píxeles de la foto;
+    image: uint8 [224, 224, 3] que se juzgó.
+    """
+
+    card: str
+    confidence: float
+    options: list
+    refused: bool
+    energy: float
+    kind: str = "whole"
+    box: np.ndarray | None = None
+    image: np.ndarray | None = None
+
+
+def get_trust(metadata):
+    """La clave "trust" de los metadatos, o un `ValueError` que dice cómo ajustarla."""
+    if "trust" not in metadata:
+        raise ValueError(f'Los metadatos no tienen "trust": ajústalo con `{FIT_COMMAND}`.')
+    return metadata["trust"]
+
+
+def judge(logits, trust, class_names):
+    """Carta, confianza calibrada, conjunto y rechazo de cada imagen.
+
+    Args:
+        logits: [n, clases].
+        trust: dict de `card_trust.fit_trust`.
+        class_names: clases, en orden.
+
+    Returns:
+        Lista de n `Reading`, sin `box` ni `image`.
+    """
+    probabilities = np.exp(ct.log_softmax(logits, trust["temperature"]))
+    readings = []
+    for p, energy in zip(probabilities, ct.energy(np.asarray(logits, np.float64)), strict=True):
+        order = np.argsort(-p)
+        # La más segura va siempre: con más aciertos que cobertura, LAC daría conjuntos vacíos
+        size = max(1, int((1 - p <= trust["conformal_quantile"]).sum()))
+        options = [class_names[i] for i in order[:size]]
+        refused = bool(energy < trust["refusal_threshold"])
+        readings.append(Reading(options[0], float(p[order[0]]), options, refused, float(energy)))
+    return readings
+
+
+def judge_images(model, images, metadata):
+    """`judge` de unas imágenes uint8 [n, 224, 224, 3] ya del tamaño de la red."""
+    logits = ct.predict_logits(model, images)[0]
+    return judge(logits, get_trust(metadata), metadata["class_names"])
+
+
+def read_cards(source, model, metadata, find=True):
+    """Lee todas las cartas de una foto cuyo índice se ve: una, una mesa o una mano en abanico.
+
+    Args:
+        source: ruta, fichero binario abierto o foto uint8 [alto, ancho, 3], RGB.
+        model, metadata: lo que da `card_utils.load_model`, con "trust".
+        find: buscar las cartas con `card_photo`; si no, solo la foto entera.
+
+    Returns:
+        Lista de `Reading`, al menos uno: por filas y, en cada una, de izquierda a derecha. Si no
+        hay ninguna carta clara, lo más parecido, que suele llevar `refused`.
+
+    Raises:
+        FileNotFoundError: no existe la ruta.
+        ValueError: no es una imagen legible, o falta "trust".
+    """
+    trust = get_trust(metadata)  # antes de leer nada
+    photo = source if isinstance(source, np.ndarray) else cu.open_photo(source)
+    high, wide = photo.shape[:2]
+    seen = [("whole", np.float32([[0, 0], [wide, 0], [wide, high], [0, high]]))]
+    if find:
+        seen += [("outline", np.asarray(box)) for box in card_photo.find_cards(photo)]
+        seen += [("corner", box) for box in card_photo.find_indices(photo)]
+    readings = []
+    for start in range(0, len(seen), CHUNK):
+        part = seen[start : start + CHUNK]
+        images = [
+            cu.squash(photo) if kind == "whole" else card_photo.straighten(photo, box)
+            for kind, box in part
+        ]
+        judged = judge_images(model, np.stack(images), metadata)
+        readings += [
+            replace(reading, kind=kind, box=box, image=image)
+            for reading, (kind, box), image in zip(judged, part, images, strict=True)
+        ]
+    cards = one_per_card(readings, trust["refusal_threshold"])
+    return reading_order(cards) if cards else [surest(readings)]
+
+
+def surest(readings):
+    """De la foto entera y los contornos, lo más seguro; a igual confianza, lo mayor."""
+    whole = card_photo.area(readings[0].box[None])[0]
+
+    def worth(r):  # la carta, y no un palo suelto: elegido en valid
+        share = min(1.0, card_photo.area(r.box[None])[0] / whole)
+        return not r.refused, r.confidence * share**0.1
+
+    return max((r for r in readings if r.kind != "corner"), key=worth)
+
+
+def one_per_card(readings, threshold):
+    """Una lectura por carta, de todas las de una foto.
+
+    Una carta puede verse por su contorno y por dos o cuatro índices: son una. Un contorno con dos
+    cartas dentro no es una carta. La misma carta dos veces (dos barajas) sigue siendo dos si las
+    separa más de una carta.
+
+    Args:
+        readings: lista de `Reading`, con `kind` y `box`.
+        threshold: energía por debajo de la cual no parece una carta.
+
+    Returns:
+        Lista de `Reading`.
+    """
+    least, corners = threshold + CORNER_MARGIN, []
+    for r in sorted(readings, key=lambda r: -r.energy):
+        if r.kind == "corner" and r.energy >= least and r.confidence >= CORNER_SURE:
+            if all(gap(r, c) > 0.9 * max(index_size(r), index_size(c)) for c in corners):
+                corners.append(r)
+    areas = [r for r in readings if r.kind != "corner" and not r.refused and r.confidence >= SURE]
+    cards = []
+    for r in sorted(areas, key=lambda r: card_photo.area(r.box[None])[0]):
+        inside = [c for c in cards + corners if contains(r.box, spot(c))]
+        names = {c.card for c in inside}
+        clear = [c for c in inside if c.kind != "corner" or c.energy >= threshold + CLEAR_MARGIN]
+        clear = {c.card for c in clear}
+        if len(clear) > 1 or (len(names) > 1 and clear - {r.card}):
+            continue
+        best = max([r, *inside] if len(names) == 1 else [r], key=lambda c: c.energy)
+        outlines = [c for c in (r, *inside) if c.kind == "outline"]
+        frame = outlines[0] if outlines else r
+        cards = [c for c in cards if c not in inside]
+        cards.append(replace(best, kind=frame.kind, box=frame.box))
+        corners = [c for c in corners if c not in inside]
+    for r in corners:
+        if not any(c.card == r.card and gap(r, c) < card_size(c) for c in cards):
+            cards.append(r)
+    return cards
+
+
+def index_size(r):
+    """De la letra al palo, en píxeles, en una lectura de una esquina."""
+    return float(np.linalg.norm(r.box[1] - r.box[0])) / 2.6
+
+
+def card_size(r):
+    """Diagonal de la carta de una lectura, en píxeles; la de una esquina, aproximada."""
+    return 17 * index_size(r) if r.kind == "corner" else np.linalg.norm(r.box[2] - r.box[0])
+
+
+def spot(r):
+    """Dónde está una lectura, [2] en píxeles: el centro de la carta o el de su índice."""
+    if r.kind != "corner":
+        return r.box.mean(0)
+    return r.box[0] + 0.24 * (r.box[1] - r.box[0]) + 0.31 * (r.box[3] - r.box[0])
+
+
+def gap(one, other):
+    """Distancia en píxeles entre dos lecturas."""
+    return float(np.linalg.norm(spot(one) - spot(other)))
+
+
+def contains(box, point):
+    """Si un cuadrilátero [4, 2] tiene dentro un punto [2]."""
+    return cv2.pointPolygonTest(np.float32(box), np.float32(point).tolist(), False) >= 0
+
+
+def reading_order(cards):
+    """Las lecturas por filas, de arriba abajo, y en cada una de izquierda a derecha."""
+    rows = []
+    for r in sorted(cards, key=lambda r: spot(r)[1]):
+        if rows and spot(r)[1] - spot(rows[-1][0])[1] < 0.4 * card_size(rows[-1][0]):
+            rows[-1].append(r)
+        else:
+            rows.append([r])
+    return [r for row in rows for r in sorted(row, key=lambda r: spot(r)[0])]
+
+
+def short_name(card):
+    """La carta en dos o tres signos: "A♠", "10♥"; el comodín, entero."""
+    rank, _, suit = card.partition(" of ")
+    return RANKS[rank] + SYMBOLS[suit] if suit in SYMBOLS else cu.card_name(card)
+
+
+def plot_readings(photo, readings):
+    """Dibuja la foto con lo que se vio de cada carta, y su nombre donde no tapa el índice.
+
+    Args:
+        photo: uint8 [alto, ancho, 3].
+        readings: lo que da `read_cards`.
+    """
+    _, ax = plt.subplots(figsize=(7, 5.25), layout="tight")
+    ax.imshow(photo)
+    ax.axis("off")
+    first = readings[0]
+    text = " o ".join(cu.card_name(name) for name in first.options[:3])
+    text = f"{text} ({100 * first.confidence:.0f} %)"
+    if first.refused:
+        text = f"No parece una carta; lo más cercano: {text}"
+    ax.set_title(text if len(readings) == 1 else f"Cartas leídas: {len(readings)}")
+    label = {"ha": "center", "va": "center", "fontsize": 9}
+    label["bbox"] = {"facecolor": "white", "alpha": 0.85, "edgecolor": "tab:red", "pad": 1.5}
+    for r in readings:
+        if r.kind == "whole":
+            continue
+        ax.add_patch(plt.Polygon(r.box, fill=False, edgecolor="tab:red", linewidth=1.5))
+        # El de una esquina, más allá de su borde: el índice queda a la vista
+        at = spot(r) if r.kind == "outline" else 1.15 * r.box[0] - 0.15 * r.box[2]
+        ax.text(*at, short_name(r.card), **label)
+    plt.show()
+
+
+def take_photo(path):
+    """En Colab, enseña la cámara y un botón; al pulsarlo guarda la foto en `path`.
+
+    Raises:
+        ValueError: no hay cámara o no se le dio permiso.
+    """
+    from google.colab.output import eval_js  # solo existe en Colab
+
+    script = """(async () => {
+      const video = document.createElement('video'), button = document.createElement('button');
+      button.textContent = 'Hacer la foto';
+      video.srcObject = await navigator.mediaDevices.getUserMedia(
+        {video: {facingMode: 'environment'}});
+      document.body.append(video, button);
+      await video.play();
+      google.colab.output.setIframeHeight(document.documentElement.scrollHeight, true);
+      await new Promise(resolve => button.onclick = resolve);
+      const canvas = document.createElement('canvas');
+      [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
+      canvas.getContext('2d').drawImage(video, 0, 0);
+      video.srcObject.getTracks().forEach(track => track.stop());
+      video.remove(); button.remove();
+      return canvas.toDataURL('image/jpeg', 0.9);
+    })()"""
+    try:
+        content = eval_js(script)
+    except Exception as error:  # Colab lanza MessageError con lo que dijo el navegador
+        raise ValueError(f"No se pudo usar la cámara ({error}). Sube la foto.") from error
+    cu.write_atomic(path, base64.b64decode(content.split(",")[1]))
+    return path
+
+
+def read_folder(folder, model, metadata, csv_path):
+    """Lee cada foto de una carpeta con `read_cards` y escribe un CSV con una fila por carta.
+
+    Args:
+        folder: carpeta con las imágenes, sin subcarpetas.
+        model, metadata: lo que da `card_utils.load_model`, con "trust".
+        csv_path: destino; se escribe al lado y se renombra al final.
+
+    Returns:
+        `pandas.DataFrame` con file, number (la carta dentro de la foto, desde 1), card, confidence,
+        options, refused, kind, box (esquinas en píxeles) y error. Una foto ilegible tiene una fila
+        con `error`; una sin cartas, una con `refused`.
+
+    Raises:
+        ValueError: la carpeta no tiene imágenes, o falta "trust".
+    """
+    get_trust(metadata)  # antes de leer nada
+    files, rows = cu.image_files(folder), []
+    if not files:
+        raise ValueError(f"No hay imágenes en {folder} ({', '.join(sorted(cu.EXTENSIONS))}).")
+    for file in tqdm(files, unit=" fotos", desc="Leyendo"):
+        try:
+            readings = read_cards(file, model, metadata)
+        except (OSError, ValueError) as error:
+            rows.append({"file": file.name, "error": str(error)})
+            continue
+        for number, r in enumerate(readings, 1):
+            row = {"file": file.name, "number": number, "card": r.card, "refused": r.refused}
+            row |= {"confidence": round(r.confidence, 4), "options": "; ".join(r.options)}
+            row |= {"kind": r.kind, "box": r.box.round().astype(int).tolist(), "error": ""}
+            rows.append(row)
+    columns = "file number card confidence options refused kind box error".split()
+    table = pd.DataFrame(rows, columns=columns)
+    cu.write_atomic(csv_path, table.to_csv(index=False).encode())
+    return table
