@@ -15,6 +15,7 @@ MAX_CARDS = 60
 ASPECT = 2.5 / 3.5  # ancho entre alto de un naipe de póquer; el de bridge, 2.25 / 3.5
 FOCAL = 1.1  # del lado mayor: entre el gran angular de un móvil (0.75) y su teleobjetivo
 SUPPORT = 0.7  # parte del perímetro que ha de verse como canto
+BLOBS, INDICES = 1500, 1000  # manchas y parejas que se miran como mucho: una página de texto
 INDEX_SIDE = 1280  # px del lado mayor con que se buscan los índices; una foto pequeña se amplía
 SEGMENTS, LINES, PAIRS, QUADS = 250, 50, 220, 1500  # los que siguen en cada paso de `line_quads`
 
@@ -311,7 +312,7 @@ def find_indices(photo):
     light = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=method).min(2)
     found = [ink_blobs(light, *window) for window in ((31, 12), (75, 18))]
     centers, sizes, shapes = (np.concatenate(part) for part in zip(*found, strict=True))
-    order = np.argsort(-sizes)
+    order = np.argsort(-sizes)[:BLOBS]
     centers, sizes, shapes = centers[order], sizes[order], shapes[order]
     near = np.abs(centers[:, None] - centers).max(2) < 0.12 * sizes + 1
     near &= np.abs(sizes[:, None] - sizes) < 0.25 * sizes
@@ -370,7 +371,7 @@ def pair_blobs(centers, sizes, shapes):
     flat /= np.linalg.norm(flat, axis=1, keepdims=True) + 1e-6
     alike = np.maximum(flat @ flat.T, flat @ flat[:, ::-1].T)  # al revés es a media vuelta
     good &= (alike < 0.86) | (ratio < 0.85)  # dos palos del centro no son un índice
-    first, second = np.nonzero(good)
+    first, second = (side[:INDICES] for side in np.nonzero(good))
     return centers[first], centers[second]
 
 

@@ -20,7 +20,6 @@ import card_utils as cu
 from card_training import augment
 
 BATCH = 32  # imágenes por pasada: la memoria no crece con la carpeta
-FIT_COMMAND = "python benchmarks/confianza.py"
 
 
 # --- Logits y ajuste -------------------------------------------------------------------------

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np  # noqa: E402
 
-import card_trust as ct  # noqa: E402
+import card_reader as cr  # noqa: E402
 import card_utils as cu  # noqa: E402
 
 
@@ -34,7 +34,7 @@ def main(path, data, field):
     for row in rows:
         if row["group"] not in ("deck", "not_a_card"):
             continue
-        reading = ct.read_cards(Path(field, row["file"]), model, metadata)[0]
+        reading = cr.read_cards(Path(field, row["file"]), model, metadata)[0]
         if row["group"] == "deck":
             hits.append(reading.card == row["labels"])
             if not hits[-1]:

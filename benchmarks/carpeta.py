@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np  # noqa: E402
 
-import card_trust as ct  # noqa: E402
+import card_reader as cr  # noqa: E402
 import card_utils as cu  # noqa: E402
 from demo_deck import CLASS_NAMES, STYLES, draw_card, photograph  # noqa: E402
 
@@ -38,7 +38,7 @@ def main(count=10000):
                 card = draw_card(CLASS_NAMES[i % 53], rng.choice(list(STYLES)), rng, 256)
                 photograph(card, rng).save(file, quality=85)
             start = time.monotonic()
-            ct.read_folder(folder, model, metadata, Path(scratch, f"{part}.csv"))
+            cr.read_folder(folder, model, metadata, Path(scratch, f"{part}.csv"))
             seconds = time.monotonic() - start
             result[part] = {
                 "imágenes": size,

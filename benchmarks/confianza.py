@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np  # noqa: E402
 from negativos import make_negatives  # noqa: E402
 
+import card_reader as cr  # noqa: E402
 import card_trust as ct  # noqa: E402
 import card_utils as cu  # noqa: E402
 from demo_deck import CLASS_NAMES, STYLES, draw_card, photograph  # noqa: E402
@@ -91,7 +92,7 @@ def main(data_dir="../shared/card-data", path=cu.PUBLISHED_MODEL):
 
     images, labels, files = cu.load_split(data_dir, "test", names)
     test = ct.predict_logits(model, images)[0]
-    readings, correct = ct.judge(test, trust, names), test.argmax(1) == labels
+    readings, correct = cr.judge(test, trust, names), test.argmax(1) == labels
     raw = np.exp(ct.log_softmax(test)).max(1)
     refused = np.array([r.refused for r in readings])
     images, kinds = make_negatives(REPORTING)
@@ -110,9 +111,9 @@ def main(data_dir="../shared/card-data", path=cu.PUBLISHED_MODEL):
             "fiabilidad": ct.reliability([r.confidence for r in readings], correct),
             "ece_de_una_perfecta": perfect_ece([r.confidence for r in readings]),
             "cobertura": float(
-                np.mean([names[k] in r.set for k, r in zip(labels, readings, strict=True)])
+                np.mean([names[k] in r.options for k, r in zip(labels, readings, strict=True)])
             ),
-            "tamaño_del_conjunto": float(np.mean([len(r.set) for r in readings])),
+            "tamaño_del_conjunto": float(np.mean([len(r.options) for r in readings])),
             "cartas_rechazadas": cu.score(int(refused.sum()), len(refused)),
             "errores": [
                 {

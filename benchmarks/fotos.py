@@ -18,10 +18,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
-import card_trust as ct  # noqa: E402
+import card_reader as cr  # noqa: E402
 import card_utils as cu  # noqa: E402
 from card_photo import area, find_cards  # noqa: E402
-from demo_deck import make_scene  # noqa: E402
+from scenes import make_scene  # noqa: E402
 
 
 def overlap(one, other):
@@ -49,7 +49,7 @@ def measure(path, seeds, many):
         count["extra"] += len(cards) - sum(found)
         if not many:
             for name, find in (("whole", False), ("best", True)):
-                reading = ct.read_cards(photo, model, metadata, find)[0]
+                reading = cr.read_cards(photo, model, metadata, find)[0]
                 count[name] += int(reading.card == truth[0][0])
     return {**count, "scenes": len(seeds), "ms": round(float(np.median(milliseconds)), 1)}
 

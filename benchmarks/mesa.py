@@ -1,12 +1,11 @@
-"""Cuántas cartas lee `read_cards` en fotos de mesas y manos.
+"""Cuántas cartas lee `read_cards` en fotos de mesas y manos, de verdad y dibujadas.
 
-Uso: `python benchmarks/mesa.py MODELO CAMPO`, donde CAMPO tiene LABELS.csv (file, group, labels).
+Uso: `python benchmarks/mesa.py MODELO [CAMPO]`, donde CAMPO tiene LABELS.csv (file, group, labels).
 Escribe en el JSON del modelo, por clase de foto: cartas acertadas, las que había y las que dijo;
-fotos sin un fallo; y milisegundos por foto.
+fotos sin un fallo; y milisegundos por foto. De las dibujadas cuentan las que enseñan un índice.
 """
 
 import csv
-import json
 import os
 import sys
 import time
@@ -20,6 +19,7 @@ import numpy as np  # noqa: E402
 
 import card_reader as cr  # noqa: E402
 import card_utils as cu  # noqa: E402
+from scenes import make_scene, make_spread  # noqa: E402
 
 
 def tally(cases, model, metadata):
@@ -38,12 +38,36 @@ def tally(cases, model, metadata):
             print(name, "| falta:", *(truth - told), "| sobra:", *(told - truth), flush=True)
     figures = {"correct": hits, "cards": cards, "named": named, "clean": clean}
     ms = round(1000 * float(np.median(seconds)))
-    return figures | {"photos": len(cases), "ms": ms}
+    return figures | {"photos": len(seconds), "ms": ms}
 
 
-def main(path, field):
+def drawn(layout, count=100):
+    """Escenas dibujadas, con semillas que no usa nadie más: [(nombre, foto, cartas a la vista)]."""
+    for seed in range(count):
+        rng = np.random.default_rng([seed, 25, len(layout)])
+        if layout == "apart":
+            image, truth = make_scene(rng, int(rng.integers(2, 8)))
+            names = [name for name, _ in truth]
+        else:
+            image, truth, indices = make_spread(rng, int(rng.integers(5, 14)), layout)
+            names = [name for (name, _), seen in zip(truth, indices, strict=True) if seen]
+        yield f"{layout} {seed}", np.asarray(image), names
+
+
+def main(path, field=None):
     """Mide cada clase de foto y la apunta."""
     model, metadata = cu.load_model(path)
+    result = {}
+    for layout in ("apart", "touching", "cascade", "fan"):
+        result[f"drawn_{layout}"] = tally(drawn(layout), model, metadata)
+        print(layout, result[f"drawn_{layout}"], flush=True)
+    if field:
+        result |= real(field, model, metadata)
+    cu.add_measures(path, mesa=result)
+
+
+def real(field, model, metadata):
+    """Las cifras de las fotos de CAMPO, por clase."""
     with open(Path(field, "LABELS.csv"), encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
     result = {}
@@ -57,8 +81,7 @@ def main(path, field):
             cases = [(name, file, []) for name, file, _ in cases]
         result[group] = tally(cases, model, metadata)
         print(group, result[group], flush=True)
-    print(json.dumps(result))
-    cu.add_measures(path, mesa=result)
+    return result
 
 
 if __name__ == "__main__":

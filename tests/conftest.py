@@ -31,3 +31,17 @@ def tiny_deck(tmp_path_factory):
 def published():
     """(modelo, metadatos) publicados en models/."""
     return cu.load_model(PROJECT / cu.PUBLISHED_MODEL)
+
+
+@pytest.fixture(scope="session")
+def deck(tiny_deck, published):
+    """(imágenes, clases) de las 53 cartas dibujadas de valid."""
+    return cu.load_split(tiny_deck, "valid", published[1]["class_names"])[:2]
+
+
+@pytest.fixture(scope="session")
+def trusted(published):
+    """El modelo publicado, con una confianza fija: no depende de que su JSON la traiga."""
+    model, metadata = published
+    trust = {"temperature": 1.0, "conformal_quantile": 0.5, "refusal_threshold": 6.0}
+    return model, {**metadata, "trust": trust}

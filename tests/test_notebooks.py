@@ -15,7 +15,7 @@ import papermill
 import pytest
 from conftest import PROJECT
 
-import card_trust as ct
+import card_reader as cr
 import card_utils as cu
 
 TRAINING, DEPLOYMENT = "Entrenamiento_DL.ipynb", "Despliegue_DL.ipynb"
@@ -189,13 +189,13 @@ class TestColab:
         colab = sys.modules["google.colab"]
         colab.files = SimpleNamespace(upload=lambda: {"subida.jpg": b"..."})
         drawn = []
-        monkeypatch.setattr(ct, "plot_readings", lambda image, readings: drawn.append(readings))
+        monkeypatch.setattr(cr, "plot_readings", lambda image, readings: drawn.append(readings))
         source = code_cells(NOTEBOOKS[1])[-1].source
         exec(
             source,
             {
                 **{"PHOTOS": ["nada.jpg"], "UPLOAD": True, "CAMERA": True, "sys": sys},
-                **{"cu": cu, "ct": ct, "model": published[0], "metadata": published[1]},
+                **{"cu": cu, "cr": cr, "model": published[0], "metadata": published[1]},
             },
         )
         assert "No existe el fichero nada.jpg" in capsys.readouterr().out

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 import demo_deck
+import scenes
 from benchmarks.fotos import overlap
 from card_photo import find_cards, straighten
 
@@ -83,14 +84,14 @@ def test_most_cards_of_composed_scenes_are_found():
     hits = 0
     for seed in range(30):
         rng = np.random.default_rng([seed, 5])
-        scene, ((_, truth),) = demo_deck.make_scene(rng, size=(640, 480))
+        scene, ((_, truth),) = scenes.make_scene(rng, size=(640, 480))
         hits += any(overlap(card, truth) > 0.8 for card in find_cards(np.asarray(scene)))
     assert hits >= 27
 
 
 def test_scenes_repeat_and_their_corners_are_where_the_card_is():
-    one, truth = demo_deck.make_scene(np.random.default_rng(8), cards=3)
-    other, _ = demo_deck.make_scene(np.random.default_rng(8), cards=3)
+    one, truth = scenes.make_scene(np.random.default_rng(8), cards=3)
+    other, _ = scenes.make_scene(np.random.default_rng(8), cards=3)
     assert one.tobytes() == other.tobytes() and one.size == (1024, 768)
     assert len(truth) == 3 and {name for name, _ in truth} <= set(demo_deck.CLASS_NAMES)
     assert all(cv2.contourArea(np.float32(c), oriented=True) > 0 for _, c in truth)

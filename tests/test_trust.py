@@ -4,28 +4,12 @@ import json
 import os
 
 import numpy as np
-import pandas as pd
 import pytest
 import tensorflow as tf
-from PIL import Image
 
-import card_photo
+import card_reader as cr
 import card_trust as ct
 import card_utils as cu
-
-
-@pytest.fixture(scope="module")
-def deck(tiny_deck, published):
-    """(imágenes, clases) de las 53 cartas dibujadas de valid."""
-    return cu.load_split(tiny_deck, "valid", published[1]["class_names"])[:2]
-
-
-@pytest.fixture(scope="module")
-def trusted(published):
-    """El modelo publicado, con una confianza fija: no depende de que su JSON la traiga."""
-    model, metadata = published
-    trust = {"temperature": 1.0, "conformal_quantile": 0.5, "refusal_threshold": 6.0}
-    return model, {**metadata, "trust": trust}
 
 
 def synthetic(temperature, count=4000, seed=0):
@@ -55,16 +39,16 @@ def test_conformal_coverage_and_finite_sample_quantile():
     logits, labels = synthetic(2.5, 8000, seed=1)
     trust = ct.trust_from_logits(logits[:4000], labels[:4000])
     names = [str(i) for i in range(10)]
-    readings = ct.judge(logits[4000:], trust, names)
-    inside = [names[k] in r.set for k, r in zip(labels[4000:], readings, strict=True)]
+    readings = cr.judge(logits[4000:], trust, names)
+    inside = [names[k] in r.options for k, r in zip(labels[4000:], readings, strict=True)]
     assert 0.935 < np.mean(inside) < 0.97
-    assert all(r.set[0] == r.card and len(r.set) == len(set(r.set)) for r in readings)
+    assert all(r.options[0] == r.card and len(r.options) == len(set(r.options)) for r in readings)
 
 
 def test_threshold_refuses_two_percent_of_correct_cards():
     logits, labels = synthetic(1.0)
     correct = logits.argmax(1) == labels
-    readings = ct.judge(logits, ct.trust_from_logits(logits, labels), list("abcdefghij"))
+    readings = cr.judge(logits, ct.trust_from_logits(logits, labels), list("abcdefghij"))
     refused = np.array([r.refused for r in readings])
     assert refused[correct].sum() == pytest.approx(0.02 * correct.sum(), abs=1)
 
@@ -85,48 +69,9 @@ def test_noise_is_refused_and_cards_are_not(published, deck):
     trust = ct.fit_trust(published[0], *deck)
     noise = np.random.default_rng(0).integers(0, 256, (8, 224, 224, 3), dtype=np.uint8)
     names = published[1]["class_names"]
-    assert all(r.refused for r in ct.judge(ct.predict_logits(published[0], noise)[0], trust, names))
-    cards = ct.judge(ct.predict_logits(published[0], deck[0])[0], trust, names)
+    assert all(r.refused for r in cr.judge(ct.predict_logits(published[0], noise)[0], trust, names))
+    cards = cr.judge(ct.predict_logits(published[0], deck[0])[0], trust, names)
     assert sum(r.refused for r in cards) <= 4
-
-
-def read_with(monkeypatch, trusted, whole, found):
-    """`read_cards` con un buscador de mentira que da las imágenes `found`."""
-    square = np.array([[0, 0], [99, 0], [99, 99], [0, 99]])
-    corners = [square + i for i in range(len(found))]
-    monkeypatch.setattr(card_photo, "find_cards", lambda photo: corners)
-    monkeypatch.setattr(card_photo, "straighten", lambda photo, box: found[int(box[0, 0])])
-    return ct.read_cards(whole, *trusted)
-
-
-def test_read_cards_policy(monkeypatch, trusted, deck):
-    blank, (first, second, third) = np.full((224, 224, 3), 90, np.uint8), deck[0][[0, 20, 40]]
-    names = trusted[1]["class_names"]
-
-    (alone,) = read_with(monkeypatch, trusted, first, [])
-    assert (alone.card, alone.box, alone.refused) == (names[0], None, False)
-    (found,) = read_with(monkeypatch, trusted, blank, [second])  # la carta, no el fondo
-    assert found.card == names[20] and not found.refused and found.box.shape == (4, 2)
-    assert np.array_equal(found.image, second)
-    (whole,) = read_with(monkeypatch, trusted, first, [blank])  # lo encontrado no era carta
-    assert whole.card == names[0] and whole.box is None
-    (nothing,) = read_with(monkeypatch, trusted, blank, [blank])
-    assert nothing.refused
-    several = read_with(monkeypatch, trusted, blank, [second, blank, third])
-    assert {r.card for r in several} == {names[20], names[40]}
-    assert several[0].confidence >= several[1].confidence
-    (none,) = read_with(monkeypatch, trusted, blank, [blank, blank])
-    assert none.refused and none.box is None
-
-
-def test_read_cards_says_what_is_wrong(trusted, tmp_path):
-    model, metadata = trusted
-    (tmp_path / "nota.jpg").write_text("hola")
-    with pytest.raises(ValueError, match="no es una imagen"):
-        ct.read_cards(tmp_path / "nota.jpg", model, metadata, find=False)
-    with pytest.raises(ValueError, match="benchmarks/confianza.py"):
-        bare = {key: value for key, value in metadata.items() if key != "trust"}
-        ct.read_cards(tmp_path / "nota.jpg", model, bare)
 
 
 def test_grad_cam_depends_on_class(published, deck):
@@ -154,20 +99,6 @@ def test_tflite_agrees_with_keras(published, deck, tmp_path, quantize, least, mo
         answers.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0])
     same = np.argmax(answers, 1) == cu.predict(published[0], deck[0]).argmax(1)
     assert same.sum() >= least
-
-
-def test_folder_with_a_broken_picture(trusted, deck, tmp_path, monkeypatch):
-    monkeypatch.setattr(ct, "BATCH", 2)  # varios lotes, y uno sin ninguna imagen buena
-    for i in (0, 1):
-        Image.fromarray(deck[0][i]).save(tmp_path / f"a{i}.png")
-    for name in ("b0.jpg", "b1.jpg"):
-        (tmp_path / name).write_bytes(b"rota")
-    table = ct.read_folder(tmp_path, *trusted, tmp_path / "salida.csv")
-    assert list(table.card[:2]) == trusted[1]["class_names"][:2] and not table.error[:2].any()
-    assert table.error[2:].str.contains("no es una imagen").all()
-    saved = pd.read_csv(tmp_path / "salida.csv")
-    assert list(saved.columns) == ["file", "card", "confidence", "set", "refused", "error"]
-    assert list(saved.file) == ["a0.png", "a1.png", "b0.jpg", "b1.jpg"]
 
 
 def test_measures_are_added_to_the_json_of_the_model(tmp_path):

@@ -1,0 +1,118 @@
+"""Leer cartas: qué se queda de todo lo juzgado, en qué orden, y carpetas con fotos rotas."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import card_photo
+import card_reader as cr
+
+THRESHOLD = 5.0
+
+
+def outline(card, x=0, y=0, energy=15.0, size=100, kind="outline"):
+    """Lectura de una carta de `size` x 1.4 `size` px con la esquina en (x, y)."""
+    box = np.float32([[x, y], [x + size, y], [x + size, y + 1.4 * size], [x, y + 1.4 * size]])
+    return cr.Reading(card, 0.99, [card], False, energy, kind, box)
+
+
+def corner(card, x=0, y=0, energy=15.0, confidence=0.99):
+    """Lectura de un índice de 10 px de letra a palo con la esquina de la carta en (x, y)."""
+    box = np.float32([[x, y], [x + 26, y], [x + 26, y + 44], [x, y + 44]])
+    return cr.Reading(card, confidence, [card], energy < THRESHOLD, energy, "corner", box)
+
+
+def names(readings):
+    return sorted(r.card for r in cr.one_per_card(readings, THRESHOLD))
+
+
+def test_an_outline_and_its_indices_are_one_card():
+    (card,) = cr.one_per_card(
+        [outline("a", energy=9), corner("a", 2, 2, 20), corner("a", 60, 90)], THRESHOLD
+    )
+    assert (card.card, card.kind, card.energy) == ("a", "outline", 20)
+    assert np.array_equal(card.box, outline("a").box)
+
+
+def test_a_surer_index_corrects_its_outline():
+    assert names([outline("a", energy=8), corner("b", 2, 2, 20)]) == ["b"]
+    assert names([outline("a", energy=25), corner("b", 2, 2, 20)]) == ["a"]
+
+
+def test_what_holds_several_cards_is_not_a_card():
+    hand = outline("z", size=300, energy=30)
+    assert names([hand, corner("a", 10, 10), corner("b", 60, 10)]) == ["a", "b"]
+    frame = outline("z", size=900, energy=30, kind="whole")
+    assert names([frame, outline("a", 10, 10), outline("b", 300, 10)]) == ["a", "b"]
+
+
+def test_the_same_card_twice_is_two_only_if_far():
+    assert names([corner("a", 0, 0), corner("a", 100, 0)]) == ["a"]
+    assert names([corner("a", 0, 0), corner("a", 900, 0)]) == ["a", "a"]
+    assert names([outline("a", 0, 0), outline("a", 150, 0)]) == ["a", "a"]
+
+
+def test_weak_indices_and_those_that_share_a_blob_are_left_out():
+    weak = THRESHOLD + cr.CORNER_MARGIN - 0.1
+    assert names([corner("a", energy=weak), corner("b", 300, 0, confidence=0.8)]) == []
+    assert names([corner("a", 0, 0, 20), corner("b", 5, 3, 15)]) == ["a"]
+
+
+def test_reading_order_is_by_rows():
+    cards = [outline("d", 130, 220), outline("b", 140, 0), outline("c", 0, 200), outline("a", 0, 9)]
+    assert [r.card for r in cr.reading_order(cards)] == ["a", "b", "c", "d"]
+
+
+def read_with(monkeypatch, trusted, whole, found):
+    """`read_cards` con un buscador de mentira que da las imágenes `found`, en fila."""
+    square = np.float32([[0, 0], [50, 0], [50, 70], [0, 70]])
+    boxes = [square + (60 * i, 0) for i in range(len(found))]
+    monkeypatch.setattr(card_photo, "find_cards", lambda photo: boxes)
+    monkeypatch.setattr(card_photo, "find_indices", lambda photo: np.empty((0, 4, 2)))
+    monkeypatch.setattr(card_photo, "straighten", lambda photo, box: found[int(box[0, 0]) // 60])
+    return cr.read_cards(whole, *trusted)
+
+
+def test_read_cards_policy(monkeypatch, trusted, deck):
+    blank, (first, second, third) = np.full((224, 224, 3), 90, np.uint8), deck[0][[0, 20, 40]]
+    classes = trusted[1]["class_names"]
+
+    (alone,) = read_with(monkeypatch, trusted, first, [])
+    assert (alone.card, alone.kind, alone.refused) == (classes[0], "whole", False)
+    (found,) = read_with(monkeypatch, trusted, blank, [second])  # la carta, no el fondo
+    assert found.card == classes[20] and found.kind == "outline" and not found.refused
+    assert np.array_equal(found.image, second)
+    (whole,) = read_with(monkeypatch, trusted, first, [blank])  # lo encontrado no era carta
+    assert whole.card == classes[0] and whole.kind == "whole"
+    (nothing,) = read_with(monkeypatch, trusted, blank, [blank])
+    assert nothing.refused
+    several = read_with(monkeypatch, trusted, blank, [second, blank, third])
+    assert [r.card for r in several] == [classes[20], classes[40]]
+
+
+def test_read_cards_says_what_is_wrong(trusted, tmp_path):
+    model, metadata = trusted
+    (tmp_path / "nota.jpg").write_text("hola")
+    with pytest.raises(ValueError, match="no es una imagen"):
+        cr.read_cards(tmp_path / "nota.jpg", model, metadata, find=False)
+    with pytest.raises(ValueError, match="benchmarks/confianza.py"):
+        bare = {key: value for key, value in metadata.items() if key != "trust"}
+        cr.read_cards(tmp_path / "nota.jpg", model, bare)
+
+
+def test_folder_with_a_broken_picture(trusted, deck, tmp_path):
+    Image.fromarray(deck[0][0]).save(tmp_path / "a0.png")
+    (tmp_path / "b0.jpg").write_bytes(b"rota")
+    Image.new("RGB", (300, 200), "gray").save(tmp_path / "c0.png")
+    table = cr.read_folder(tmp_path, *trusted, tmp_path / "salida.csv")
+    assert table.card[0] == trusted[1]["class_names"][0] and table.number[0] == 1
+    assert "no es una imagen" in table.error[1] and table.refused[2]
+    saved = pd.read_csv(tmp_path / "salida.csv")
+    columns = "file number card confidence options refused kind box error".split()
+    assert list(saved.columns) == columns
+    assert list(saved.file) == ["a0.png", "b0.jpg", "c0.png"]
+
+
+def test_short_names():
+    assert cr.short_name("ten of hearts") == "10♥" and cr.short_name("joker") == "comodín"
