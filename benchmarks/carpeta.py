@@ -21,7 +21,7 @@ import card_utils as cu  # noqa: E402
 from demo_deck import CLASS_NAMES, STYLES, draw_card, photograph  # noqa: E402
 
 
-def main(count=10000):
+def main(count=400):
     """Lee una cuarta parte de la carpeta y luego entera: la memoria no debe crecer."""
     model, metadata = cu.load_model()
     result = {}

@@ -41,7 +41,7 @@ def tally(cases, model, metadata):
         named, clean = named + told.total(), clean + (told == truth)
         if told != truth:
             print(name, "| falta:", *(truth - told), "| sobra:", *(told - truth), flush=True)
-    figures = {"correct": hits, "cards": cards, "named": named, "clean": clean}
+    figures = {"correct": hits, "total": cards, "named": named, "clean": clean}
     ms = round(1000 * float(np.median(seconds)))
     return figures | {"photos": len(seconds), "ms": ms}
 

@@ -8,7 +8,7 @@ from PIL import Image
 import demo_deck
 import scenes
 from benchmarks.fotos import overlap
-from card_photo import find_cards, straighten
+from card_photo import find_cards, find_indices, straighten
 
 
 def put(turns, size=(800, 600), at=((400, 300),), length=380):
@@ -37,6 +37,7 @@ def put(turns, size=(800, 600), at=((400, 300),), length=380):
 )
 def test_flat_or_tiny_pictures_have_no_cards(photo):
     assert find_cards(photo) == []
+    assert find_indices(photo).shape == (0, 4, 2)
 
 
 @pytest.mark.parametrize("turn", [0, 20, 45, 90, 160, 180, 270])
@@ -49,6 +50,17 @@ def test_one_card_at_any_turn_is_found_once_and_ordered(turn):
     assert max(sides[0], sides[2]) < 0.8 * min(sides[1], sides[3])  # 0-1 es corto
     assert cv2.contourArea(corners, oriented=True) > 0  # sentido del reloj, con la y hacia abajo
     assert corners[:2, 1].sum() <= corners[2:, 1].sum()  # y es el de arriba
+
+
+@pytest.mark.parametrize("turn", [0, 45, 200])
+def test_both_indices_of_a_card_are_proposed(turn):
+    photo, (truth,) = put([turn])
+    boxes = find_indices(photo)
+    for first, last in ((0, 3), (2, 1)):  # su esquina, y la del otro extremo de ese lado largo
+        near = np.linalg.norm(boxes[:, 0] - truth[first], axis=1) < 25
+        side, down = truth[last] - truth[first], boxes[:, 3] - boxes[:, 0]
+        cos = down @ side / np.linalg.norm(side) / np.linalg.norm(down, axis=1)
+        assert (near & (cos > 0.97)).any()
 
 
 def test_size_of_the_photo_only_scales_the_corners():
@@ -95,3 +107,16 @@ def test_scenes_repeat_and_their_corners_are_where_the_card_is():
     assert one.tobytes() == other.tobytes() and one.size == (1024, 768)
     assert len(truth) == 3 and {name for name, _ in truth} <= set(demo_deck.CLASS_NAMES)
     assert all(cv2.contourArea(np.float32(c), oriented=True) > 0 for _, c in truth)
+
+
+@pytest.mark.parametrize("layout", ["fan", "cascade", "touching"])
+def test_spreads_repeat_and_say_which_indices_are_seen(layout):
+    one, truth, indices = scenes.make_spread(np.random.default_rng(4), 6, layout)
+    other, *_ = scenes.make_spread(np.random.default_rng(4), 6, layout)
+    assert one.tobytes() == other.tobytes() and one.size == (1024, 768)
+    assert len({name for name, _ in truth}) == len(truth) == len(indices) == 6
+    assert len(indices[-1]) >= 2  # la de encima enseña los dos; las tapadas, uno
+    assert layout == "touching" or [len(seen) for seen in indices[:-1]] == [1] * 5
+    for (_, corners), seen in zip(truth, indices, strict=True):
+        for box in seen:
+            assert cv2.pointPolygonTest(np.float32(corners), box.mean(0).tolist(), False) > 0

@@ -7,6 +7,8 @@ from PIL import Image
 
 import card_photo
 import card_reader as cr
+import demo_deck
+import scenes
 
 THRESHOLD = 5.0
 
@@ -99,6 +101,41 @@ def test_read_cards_says_what_is_wrong(trusted, tmp_path):
     with pytest.raises(ValueError, match="benchmarks/confianza.py"):
         bare = {key: value for key, value in metadata.items() if key != "trust"}
         cr.read_cards(tmp_path / "nota.jpg", model, bare)
+
+
+def drawn_text(lines, size=(900, 700), height=26):
+    """Página blanca con renglones de texto."""
+    page = Image.new("RGB", size, (245, 245, 240))
+    pen = demo_deck.Pen(page)
+    pen.matrix, pen.origin = np.eye(2), np.array((0, 0))
+    for k, line in enumerate(lines):
+        pen.text(line, "DejaVuSans-Bold", size[0] / 2, 40 + 1.7 * k * height, height, (20, 20, 25))
+    return np.asarray(page)
+
+
+CALENDAR = ["L M X J V S D"] + [" ".join(str(7 * k + d) for d in range(1, 8)) for k in range(4)]
+PAGE = ["Los 10 ases de la baraja K Q J A", "ganaron 7 de 9 partidas, 8 a 2"] * 6
+
+
+@pytest.mark.parametrize(
+    "photo",
+    [
+        drawn_text(PAGE),
+        drawn_text(CALENDAR, height=60),
+        np.kron(np.indices((8, 8)).sum(0) % 2, np.ones((80, 80)))[..., None].repeat(3, 2) * 220,
+        np.full((100, 4000, 3), 180),
+    ],
+    ids=["texto", "calendario", "ajedrez", "tira"],
+)
+def test_what_has_no_cards_names_none(published, photo):
+    assert all(r.refused for r in cr.read_cards(photo.astype(np.uint8), *published))
+
+
+def test_a_huge_photo_and_a_hand_are_read(published):
+    hand, truth, indices = scenes.make_spread(np.random.default_rng(3), 5, "fan")
+    huge = np.asarray(hand.resize((8000, 6000)))  # 48 megapíxeles
+    told = [r.card for r in cr.read_cards(huge, *published)]
+    assert len(told) >= 4 and set(told) <= {name for name, _ in truth}
 
 
 def test_folder_with_a_broken_picture(trusted, deck, tmp_path):
