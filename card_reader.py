@@ -225,7 +225,7 @@ def plot_readings(photo, readings):
         photo: uint8 [alto, ancho, 3].
         readings: lo que da `read_cards`.
     """
-    _, ax = plt.subplots(figsize=(7, 5.25), layout="tight")
+    _, ax = plt.subplots(figsize=(5.5, 4.2), layout="tight")
     ax.imshow(photo)
     ax.axis("off")
     first = readings[0]
@@ -234,7 +234,7 @@ def plot_readings(photo, readings):
     if first.refused:
         text = f"No parece una carta; lo más cercano: {text}"
     ax.set_title(text if len(readings) == 1 else f"Cartas leídas: {len(readings)}")
-    label = {"ha": "center", "va": "center", "fontsize": 9}
+    label = {"ha": "center", "va": "center", "fontsize": 8}
     label["bbox"] = {"facecolor": "white", "alpha": 0.85, "edgecolor": "tab:red", "pad": 1.5}
     for r in readings:
         if r.kind == "whole":
