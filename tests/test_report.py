@@ -67,7 +67,8 @@ def test_pending_records_fill_their_places(records):
     records["ablation"] = [ROW]
     base = {"modelo": "x", "unidad": "%", "imágenes": "265", "máquina": "CPU"}
     records["stress"] = [
-        {**base, "daño": kind, "grado": "5", "aciertos": "250"} for kind in ("ninguno", "ruido")
+        {**base, "daño": kind, "grado": "5", "aciertos": "250"}
+        for kind in ("baraja inventada", "ninguno", "ruido")
     ]
     text = reporte.render(records)
     assert "| `test/two of clubs/3.jpg` | dos de tréboles | dos de picas | 61.0 % |" in text
