@@ -1,15 +1,18 @@
 """Cartas de barajas que no existen, en las que solo el índice dice cuál es cada una.
 
 El índice mide hasta un tercio de la carta, en una, dos o cuatro esquinas, con las letras de siete
-idiomas; lo demás (papel, tintas, centro, figuras) sale al azar.
+idiomas; lo demás (papel, tintas, centro, figuras) sale al azar. De una de cada cuatro se ve solo la
+esquina, entre otras cartas, como en una mano.
 """
 
 import colorsys
 from dataclasses import replace
 
+import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
+from card_photo import index_corners
 from demo_deck import (
     CLASS_NAMES,
     FONTS,
@@ -83,6 +86,8 @@ def draw_free_index(pen, label, outline, style, color, rng, pip=1.0, tab=None):
     """Índice de una baraja inventada: con el palo debajo, encima, al lado o en la otra esquina.
 
     `pip` multiplica el palo (0: sin él); `tab` es el color de la pestaña en que va, si la hay.
+    Devuelve [3, 2], en unidades de carta desde su esquina: centro de la letra, centro del palo y
+    hasta dónde llega el índice; None si el palo no está junto a la letra.
     """
     layout = rng.choice(("debajo", "encima", "al lado", "enfrente"), p=(0.68, 0.04, 0.16, 0.12))
     crowded = layout == "al lado" or style.corners == 4
@@ -117,6 +122,10 @@ def draw_free_index(pen, label, outline, style, color, rng, pip=1.0, tab=None):
             corner.text(label, style.fonts, side * rank[0], rank[1], height, letter, width)
             if size:
                 draw_pip(corner.at(side * suit[0], suit[1], size), outline, style, color)
+    if not size or layout == "enfrente":
+        return None
+    end = np.maximum(np.add(rank, (width / 2, height / 2)), np.add(suit, size / 2))
+    return np.array([rank, suit, end]) + (WIDTH / 2, HEIGHT / 2)
 
 
 def free_paper(style, size, rng):
@@ -140,9 +149,10 @@ def draw_free_card(class_name, rng):
         rng: `numpy.random.Generator`.
 
     Returns:
-        uint8 [224, 224, 3] en 0..255: la carta llena el cuadro, aplastada.
+        (card, index): uint8 [627, 448, 3] en 0..255, y dónde está el índice, como lo da
+        `draw_free_index`.
     """
-    style, (rank, _, suit) = free_style(rng), class_name.partition(" of ")
+    style, (rank, _, suit), index = free_style(rng), class_name.partition(" of "), None
     size = (448, 627)
     card = free_paper(style, size, rng)
     pen, color = Pen(card), style.inks[SUITS.index(suit) if suit else rng.integers(4)]
@@ -155,7 +165,7 @@ def draw_free_card(class_name, rng):
             draw_art(pen.at(0, 0, 0.9), color, rng) if rng.random() < 0.6 else None
             pen.text(word, style.fonts, 0, 0, rng.uniform(20, 45), color, 180)
     else:
-        draw_face_side(pen, rank, suit, style, color, rng)
+        index = draw_face_side(pen, rank, suit, style, color, rng)
     if style.border:
         box = np.array((0, 0, *size)) + rng.uniform(4, 20) * np.array((1, 1, -1, -1))
         ImageDraw.Draw(card).rounded_rectangle(box.tolist(), 10, None, color, 5)
@@ -163,11 +173,64 @@ def draw_free_card(class_name, rng):
         wide = int(rng.integers(44, 80))
         card = card.resize((wide, round(1.4 * wide)), Image.Resampling.NEAREST)
         card = card.resize(size, Image.Resampling.NEAREST)
-    return np.asarray(card.resize((224, 224), Image.Resampling.LANCZOS))
+    return np.asarray(card), index
+
+
+def draw_covered(card, index, others, rng):
+    """La esquina de una carta con otra debajo y otra encima, como en una mano o una cascada.
+
+    Args:
+        card, index: lo que da `draw_free_card`.
+        others: las otras dos, uint8 [224, 224, 3].
+        rng: `numpy.random.Generator`.
+
+    Returns:
+        uint8 [224, 224, 3]: el encuadre de `card_photo.find_indices` o algo más, y tan poco nítido
+        como el índice de una carta pequeña en una foto.
+    """
+    letter, suit, (right, bottom) = index + rng.normal(0, 0.04 * np.ptp(index[:2]), (3, 2))
+    box = index_corners(letter[None], suit[None])[0]
+    box = box[0] + (box - box[0]) * np.exp(rng.uniform(-0.05, 0.6))
+    size = round(np.exp(rng.uniform(np.log(44), np.log(224))))
+    to_view = cv2.getPerspectiveTransform(
+        np.float32(box), np.float32([[0, 0], [size, 0], [size, size], [0, size]])
+    )
+    seen = np.full((size, size, 3), rng.uniform(0, 255, 3))
+    seen += rng.uniform(0, 30) * texture(rng, *rng.integers(2, 9, 2), (size, size))
+
+    def put(seen, sheet, x, y, turn):  # encima, con su sombra
+        place = np.vstack([cv2.getRotationMatrix2D((0, 0), -turn, 1), (0, 0, 1)])
+        place[:2, 2] = x, y
+        high, wide = sheet.shape[:2]
+        place = to_view @ place @ np.diag((WIDTH / wide, HEIGHT / high, 1))
+        mask = cv2.warpPerspective(np.ones((high, wide), np.float32), place, (size, size))
+        shade = cv2.GaussianBlur(mask, (0, 0), 0.03 * size)[..., None]
+        sheet = cv2.warpPerspective(sheet, place, (size, size), borderMode=cv2.BORDER_REPLICATE)
+        return seen * (1 - 0.4 * shade) * (1 - mask[..., None]) + sheet * mask[..., None]
+
+    under, over = others
+    side, turn, lean = rng.uniform(0.1, 0.9), rng.uniform(0, 14), rng.normal(0, 4)
+    layout = rng.choice(("mano", "cascada", "fila"), p=(0.5, 0.3, 0.2))
+    if layout == "mano":
+        seen = put(seen, under, -side * WIDTH, rng.uniform(-0.1, 0.2) * HEIGHT, -turn)
+        seen = put(seen, card, 0, 0, 0)
+        return small_photo(put(seen, over, right + rng.uniform(3, 60), rng.normal(0, 12), turn))
+    if layout == "cascada":
+        seen = put(seen, under, rng.normal(0, 5), -side * HEIGHT, lean)
+        seen = put(seen, card, 0, 0, 0)
+        return small_photo(put(seen, over, rng.normal(0, 5), bottom + rng.uniform(3, 50), lean))
+    seen = put(seen, under, -rng.uniform(1, 1.1) * WIDTH, rng.normal(0, 10), lean)
+    return small_photo(put(seen, card, 0, 0, 0))
+
+
+def small_photo(seen):
+    """Una imagen pequeña, de 0..255, ampliada al cuadro de la red."""
+    seen = seen.clip(0, 255).astype(np.uint8)
+    return cv2.resize(seen, (224, 224), interpolation=cv2.INTER_CUBIC)
 
 
 def draw_face_side(pen, rank, suit, style, color, rng):
-    """Centro e índice de una carta inventada que no es comodín."""
+    """Centro e índice de una carta inventada que no es comodín; devuelve dónde queda el índice."""
     odds = np.array(list(LETTERS.values())) / 100
     letters = str(rng.choice(list(LETTERS), p=odds))
     label = RANKS[rank]
@@ -207,23 +270,30 @@ def draw_face_side(pen, rank, suit, style, color, rng):
         draw_center(pen, rank, outline, style, ornate, color, rng)
     if style.index > 42 or pip == 0:
         tab = style.paper  # un índice grande va despejado
-    draw_free_index(pen, label, outline, style, color, rng, pip, tab)
+    return draw_free_index(pen, label, outline, style, color, rng, pip, tab)
 
 
-def draw_free_cards(per_class, seed=0):
+def draw_free_cards(per_class, seed=0, out=None):
     """Cartas inventadas de todas las clases, para completar las de entrenamiento.
 
-    Cada una tiene su propio generador, `default_rng([semilla, número])`.
+    Cada una tiene su propio generador, `default_rng([semilla, número])`. De la cuarta de cada clase
+    se ve solo la esquina, entre otras dos.
 
     Args:
-        per_class: cuántas de cada clase; 48 de las 53 clases tardan un minuto.
+        per_class: cuántas de cada clase; 32 tardan un minuto.
         seed: entero no negativo.
+        out: arreglo del mismo tamaño en que dejarlas, si no hace falta otro.
 
     Returns:
         (images, labels): uint8 [n, 224, 224, 3] e int32 [n], posición en `CLASS_NAMES`.
     """
     labels = np.tile(np.arange(len(CLASS_NAMES), dtype=np.int32), per_class)
-    images = np.empty((len(labels), 224, 224, 3), np.uint8)
+    images = np.empty((len(labels), 224, 224, 3), np.uint8) if out is None else out
     for i, label in enumerate(labels):
-        images[i] = draw_free_card(CLASS_NAMES[label], np.random.default_rng([seed, i]))
+        rng = np.random.default_rng([seed, i])
+        card, index = draw_free_card(CLASS_NAMES[label], rng)
+        if i // len(CLASS_NAMES) % 4 == 3 and index is not None:
+            images[i] = draw_covered(card, index, images[rng.integers(i, size=2)], rng)
+        else:
+            images[i] = cv2.resize(card, (224, 224), interpolation=cv2.INTER_AREA)
     return images, labels
