@@ -305,8 +305,8 @@ def build_model(
         side: lado de las imágenes en píxeles, o None si cambia al entrenar (siempre par).
 
     Returns:
-        (model, start): `keras.Model` de [b, side, side, 3] en 0..255 a probabilidades
-        [b, class_count], y de qué pesos parte de verdad, en palabras.
+        `keras.Model` de [b, side, side, 3] en 0..255 a probabilidades [b, class_count]; en su
+        atributo `start`, de qué pesos parte de verdad, en palabras.
 
     Raises:
         ValueError: `weights` no es un fichero de pesos de MobileNetV3Small sin cabeza, ni un
@@ -357,7 +357,8 @@ def build_model(
                 f"{weights} no es un modelo de {class_count} clases con DENSE_UNITS = "
                 f"{list(dense_units)}: {error}"
             ) from error
-    return model, start
+    model.start = start
+    return model
 
 
 def reloadable(base):

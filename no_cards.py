@@ -26,7 +26,7 @@ from demo_deck import (
     star,
     texture,
 )
-from free_deck import draw_free_index, free_paper, free_style
+from free_deck import CLASS_NAMES, draw_free_card, draw_free_index, free_paper, free_style
 
 SIZE = (224, 224)
 WORDS = (
@@ -296,6 +296,19 @@ def bare_number(rng):
     return finish(card)
 
 
+def card_middle(rng):
+    """Trozo del centro de un naipe, sin su índice: dos palos juntos no dicen qué carta es."""
+    while True:
+        card, index = draw_free_card(str(rng.choice(CLASS_NAMES)), rng)
+        if index is not None and (index[2] < (70, 100)).all():
+            break
+    side = rng.uniform(45, 110)
+    left, top = (rng.uniform(low, high - side) for low, high in ((70, 180), (100, 250)))
+    box = np.array((left, top, left + side, top + side)) * card.shape[1] / WIDTH
+    small = round(rng.uniform(40, 224))
+    return Image.fromarray(card).resize((small, small), box=box.tolist()).resize(SIZE)
+
+
 def picture_card(rng):
     """Carta ilustrada sin índice, como las de hanafuda o las de colección."""
     card, pen, style = blank_sheet(rng)
@@ -348,6 +361,7 @@ LOOKALIKES = {
     "palos que no lo son": strange_deck,
     "número sin palo": bare_number,
     "juego de colores": color_deck,
+    "centro de naipe": card_middle,
     "ilustración": picture_card,
     "dominó": domino,
     "SET": set_card,
@@ -365,7 +379,7 @@ def draw_no_cards(count, seed=0):
         uint8 [count, 224, 224, 3] en 0..255.
     """
     plain, near = list(KINDS.values()), list(LOOKALIKES.values())
-    near += near[:3] * 2  # las más parecidas, tres veces
+    near += near[:4] * 2  # las más parecidas, tres veces
     images = np.empty((count, *SIZE, 3), np.uint8)
     for i in range(count):
         kinds, rng = (plain, near)[i % 2], np.random.default_rng([seed, 2, i])

@@ -82,7 +82,7 @@ def fit(data, weights, p, run, callbacks=()):
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, epochs * steps - steps // 2, warmup_target=p["RATE"], warmup_steps=steps // 2
     )
-    model, _ = cu.build_model(len(names), weights, bn_momentum=p["momentum"], side=None)
+    model = cu.build_model(len(names), weights, bn_momentum=p["momentum"], side=None)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=p["WEIGHT_DECAY"])
     model.compile(optimizer, "categorical_crossentropy", metrics=[train.accuracy])
     callbacks = [*train.make_callbacks(run, epochs), *callbacks]
@@ -101,7 +101,7 @@ def fit(data, weights, p, run, callbacks=()):
             verbose=0,
         )
         ended += count
-    final, _ = cu.build_model(len(names), None)
+    final = cu.build_model(len(names), None)
     final.set_weights(model.get_weights())
     return final, names, valid_images, valid_labels
 

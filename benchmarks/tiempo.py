@@ -48,7 +48,7 @@ def step_ratio(data, weights, side=224, steps=60):
     images, labels, _ = cu.load_split(data, "valid", names)
     dataset = train.make_dataset(images, labels, len(names), 32, side, seed=0).cache().repeat()
     for fused in (True, False):
-        model, _ = cu.build_model(len(names), weights, side=None)
+        model = cu.build_model(len(names), weights, side=None)
         for layer in () if fused else model.layers:
             layer.__dict__.pop("call", None)  # la de su clase
         model.compile("adam", "categorical_crossentropy")

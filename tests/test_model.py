@@ -22,7 +22,7 @@ KAGGLE_DATA = PROJECT / "../shared/card-data"
 def small():
     """Clasificador de 3 clases sin entrenar y dos imágenes."""
     keras.utils.set_random_seed(0)
-    model, _ = cu.build_model(3, weights=None, dense_units=(8,))
+    model = cu.build_model(3, weights=None, dense_units=(8,))
     return model, np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3))
 
 
@@ -30,8 +30,8 @@ META = {"class_names": ["a", "b", "c"], "nota": "ñ"}
 
 
 def test_built_as_promised():
-    model, start = cu.build_model(53, weights=None, dense_units=(128, 64), bn_momentum=0.9)
-    assert start == "al azar"
+    model = cu.build_model(53, weights=None, dense_units=(128, 64), bn_momentum=0.9)
+    assert model.start == "al azar"
     kinds = [type(layer).__name__ for layer in model.layers[-4:]]
     assert kinds == ["GlobalAveragePooling2D", "Dense", "Dense", "Dense"]
     assert [layer.units for layer in model.layers[-3:]] == [128, 64, 53]
@@ -66,8 +66,8 @@ def test_offline_start_is_the_published_backbone(published, monkeypatch):
     monkeypatch.setattr(
         keras.applications, "MobileNetV3Small", refuse_download(keras.applications.MobileNetV3Small)
     )
-    model, start = cu.build_model(53)
-    assert start.startswith("columna de MobileNetV3_card_classifier.h5")
+    model = cu.build_model(53)
+    assert model.start.startswith("columna de MobileNetV3_card_classifier.h5")
     name = "expanded_conv_3_depthwise"
     mine, theirs = model.get_layer(name), published[0].get_layer(name)
     assert np.array_equal(mine.get_weights()[0], theirs.get_weights()[0])
@@ -99,8 +99,8 @@ def test_start_from_a_whole_model_keeps_its_head(small, tmp_path):
     """Da sus mismas respuestas, con otra inercia; con otras clases o neuronas, lo dice."""
     model, images = small
     cu.save_model(model, tmp_path / "m.h5", META)
-    mine, start = cu.build_model(3, tmp_path / "m.h5", dense_units=(8,), bn_momentum=0.9)
-    assert start == "m.h5" and mine.get_layer("conv_bn").momentum == 0.9
+    mine = cu.build_model(3, tmp_path / "m.h5", dense_units=(8,), bn_momentum=0.9)
+    assert mine.start == "m.h5" and mine.get_layer("conv_bn").momentum == 0.9
     assert np.array_equal(cu.predict(mine, images), cu.predict(model, images))
     for classes, units in ((4, (8,)), (3, (9,)), (3, (8, 8))):
         with pytest.raises(ValueError, match=rf"m\.h5 no es un modelo de {classes} clases"):

@@ -158,7 +158,7 @@ class TestColab:
 
     @pytest.mark.parametrize("notebook", NOTEBOOKS)
     def test_alone_it_says_what_to_upload(self, notebook):
-        with pytest.raises(FileNotFoundError, match=r"REPO_URL.*card_utils\.py"):
+        with pytest.raises(FileNotFoundError, match=r"--cwd.*escribe en REPO_URL"):
             self.set_up(notebook)
 
     @pytest.mark.parametrize("notebook", NOTEBOOKS)
@@ -174,7 +174,7 @@ class TestColab:
             assert os.getcwd() == str(tmp_path / "naipes") and os.path.exists("card_utils.py")
 
     def test_wrong_address_says_what_to_do(self, tmp_path):
-        with pytest.raises(FileNotFoundError, match="Escribe en REPO_URL"):
+        with pytest.raises(FileNotFoundError, match="escribe en REPO_URL"):
             self.set_up(NOTEBOOKS[0], (tmp_path / "no hay").as_uri())
 
     @pytest.mark.parametrize("notebook", NOTEBOOKS)
