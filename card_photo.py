@@ -297,8 +297,9 @@ def order(quad):
 def find_indices(photo):
     """Esquinas de carta de una foto que pueden llevar un índice: una letra y, al lado, un palo.
 
-    Busca manchas de tinta sobre papel claro y empareja las vecinas de tamaño semejante. Cada pareja
-    vale en los dos sentidos: cualquiera de las dos puede ser la letra.
+    Busca manchas de tinta sobre papel claro, empareja las vecinas de tamaño semejante y parte en
+    dos las alargadas, que pueden ser un índice borroso. Cada pareja vale en los dos sentidos:
+    cualquiera de las dos puede ser la letra.
 
     Args:
         photo: uint8 [alto, ancho, 3], RGB, de cualquier tamaño.
@@ -311,13 +312,16 @@ def find_indices(photo):
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     light = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=method).min(2)
     found = [ink_blobs(light, *window) for window in ((31, 12), (75, 18))]
-    centers, sizes, shapes = (np.concatenate(part) for part in zip(*found, strict=True))
+    centers, boxes, shapes = (np.concatenate(part) for part in zip(*found, strict=True))
+    sizes = boxes.max(1)
     order = np.argsort(-sizes)[:BLOBS]
-    centers, sizes, shapes = centers[order], sizes[order], shapes[order]
+    centers, boxes, sizes, shapes = (part[order] for part in (centers, boxes, sizes, shapes))
     near = np.abs(centers[:, None] - centers).max(2) < 0.12 * sizes + 1
     near &= np.abs(sizes[:, None] - sizes) < 0.25 * sizes
     once = ~np.tril(near, -1).any(1)  # las dos binarizaciones ven la misma mancha
     letter, suit = pair_blobs(centers[once], sizes[once], shapes[once])
+    one, other = split_blobs(centers[once], boxes[once], shapes[once])
+    letter, suit = np.concatenate([letter, one]), np.concatenate([suit, other])
     return index_corners(letter, suit) / np.float32(scale)
 
 
@@ -329,7 +333,7 @@ def ink_blobs(light, window, contrast):
         window, contrast: lado en px y diferencia en niveles de la binarización adaptativa.
 
     Returns:
-        (centers, sizes, shapes): [n, 2] en px, lado mayor [n] en px y silueta [n, 144], de 12 x 12.
+        (centers, boxes, shapes): [n, 2] en px, ancho y alto [n, 2] en px y silueta [n, 144], de 12 x 12.
     """
     high, wide = light.shape
     kind = cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV
@@ -351,14 +355,14 @@ def ink_blobs(light, window, contrast):
     inked, box = total(mask), (bottom - top) * (right - left)
     paper = total(light * (1 - mask)) / np.maximum(box - inked, 1)
     good = (size >= 9) & (size <= 110) & (np.minimum(w, h) >= 3) & (area > 0.15 * w * h)
-    good &= (area >= 18) & (paper > 95) & (paper - tone > 45) & (inked - area < 0.24 * box)
+    good &= (area >= 18) & (paper > 95) & (paper - tone > 45) & (inked - area < 0.4 * box)
     good[0] = False  # el fondo
     good = np.flatnonzero(good)
     shapes = []
     for i in good:
         blob = np.float32(label[y[i] : y[i] + h[i], x[i] : x[i] + w[i]] == i)
         shapes.append(cv2.resize(blob, (12, 12), interpolation=cv2.INTER_AREA))
-    return centers[good], size[good], np.float32(shapes).reshape(-1, 144)
+    return centers[good], np.stack([w, h], 1)[good], np.float32(shapes).reshape(-1, 144)
 
 
 def pair_blobs(centers, sizes, shapes):
@@ -373,6 +377,23 @@ def pair_blobs(centers, sizes, shapes):
     good &= (alike < 0.86) | (ratio < 0.85)  # dos palos del centro no son un índice
     first, second = (side[:INDICES] for side in np.nonzero(good))
     return centers[first], centers[second]
+
+
+def split_blobs(centers, boxes, shapes):
+    """Parejas (letra, palo), [n, 2] px, que un desenfoque fundió en una mancha alargada.
+
+    El largo y el ancho salen de los momentos: un rectángulo de lado L tiene varianza L²/12.
+    """
+    grid = (np.indices((12, 12))[::-1].reshape(2, -1).T + 0.5) / 12 - 0.5
+    pixels = grid * boxes[:, None]  # [n, 144, 2]
+    weight = shapes[..., None] / shapes.sum(1)[:, None, None]
+    pixels -= (weight * pixels).sum(1, keepdims=True)
+    variance, axes = np.linalg.eigh((weight * pixels).transpose(0, 2, 1) @ pixels)
+    wide, long = np.sqrt(12 * variance.clip(0.1)).T
+    keep = (long > 1.6 * wide) & (long < 2.6 * wide) & (long > 14)
+    half = (axes[:, :, 1] * long[:, None] * 0.27)[keep]
+    ends = centers[keep] - half, centers[keep] + half
+    return np.concatenate(ends), np.concatenate(ends[::-1])
 
 
 def index_corners(letter, suit):

@@ -36,9 +36,9 @@ RECORD = PROJECT / "benchmarks/ablacion.csv"
 VARIANTS = {  # lo que cambia; las demás claves, como en el cuaderno
     "la receta, a un cuarto": {},
     # 224 px en las épocas que caben en los mismos minutos, con el mismo aumento de media
-    "siempre 224 px": {"PHASES": [[7, 224, 0.35], [1, 224, 0.3]], "LENGTH": 1},
+    "siempre 224 px": {"PHASES": [[6, 224, 0.4], [2, 224, 0.3]], "LENGTH": 1},
     "el mismo aumento siempre": {
-        "PHASES": [[14, 128, 0.35], [10, 160, 0.35], [14, 224, 0.35], [4, 224, 0.35]]
+        "PHASES": [[12, 128, 0.38], [10, 160, 0.38], [16, 224, 0.38], [6, 224, 0.38]]
     },
     "sin cartas dibujadas": {"DRAWN": 0},
     "sin ampliar la esquina": {"corner": 0},
@@ -86,7 +86,9 @@ def fit(data, weights, p, run, callbacks=()):
     optimizer = keras.optimizers.AdamW(rate, weight_decay=p["WEIGHT_DECAY"])
     model.compile(optimizer, "categorical_crossentropy", metrics=[train.accuracy])
     callbacks = [*train.make_callbacks(run, epochs), *callbacks]
-    for count, side, strength in p["PHASES"]:
+    for number, (count, side, strength) in enumerate(p["PHASES"]):
+        if number:
+            draw_free_cards(p["DRAWN"], p["SEED"] + 1000 * number, drawn)
         seed = p["SEED"] + len(train.read_log(run))
         model._initial_epoch = None
         model.fit(
