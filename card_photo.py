@@ -333,7 +333,8 @@ def ink_blobs(light, window, contrast):
         window, contrast: lado en px y diferencia en niveles de la binarización adaptativa.
 
     Returns:
-        (centers, boxes, shapes): [n, 2] en px, ancho y alto [n, 2] en px y silueta [n, 144], de 12 x 12.
+        (centers, boxes, shapes): [n, 2] en px, ancho y alto [n, 2] en px, y silueta [n, 144],
+        de 12 x 12.
     """
     high, wide = light.shape
     kind = cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV
@@ -415,9 +416,11 @@ def straighten(photo, corners, size=(224, 224)):
     Returns:
         uint8 [size[1], size[0], 3], RGB.
     """
-    wide, high = (2 * side for side in size)  # al doble, y al final se promedia
+    corners = np.asarray(corners, np.float32)
+    sides = np.linalg.norm(corners - np.roll(corners, 1, 0), axis=1)
+    finer = 2 if sides.max() > max(size) else 1  # al doble, y al final se promedia
+    wide, high = (finer * side for side in size)
     target = np.array([[0, 0], [wide, 0], [wide, high], [0, high]], np.float32) - 0.5
-    turn = cv2.getPerspectiveTransform(np.asarray(corners, np.float32), target)
-    border = cv2.BORDER_REPLICATE
-    large = cv2.warpPerspective(photo, turn, (wide, high), borderMode=border)
+    turn = cv2.getPerspectiveTransform(corners, target)
+    large = cv2.warpPerspective(photo, turn, (wide, high), borderMode=cv2.BORDER_REPLICATE)
     return cv2.resize(large, size, interpolation=cv2.INTER_AREA)

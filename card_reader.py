@@ -6,6 +6,7 @@ red juzga a la vez todo lo que propone `card_photo`, y aquí queda una lectura p
 
 import base64
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import cv2
 import matplotlib.pyplot as plt
@@ -24,7 +25,6 @@ CORNER_SURE = 0.9  # la de una esquina, que además ha de pasar el umbral de rec
 CORNER_MARGIN = 2.0  # unidades de energía; elegido con fotos de mesas y manos
 CLEAR_MARGIN = 6.0  # las de una esquina que basta para deshacer un contorno con varias cartas
 SYMBOLS = {"clubs": "♣", "diamonds": "♦", "hearts": "♥", "spades": "♠"}
-FIT_COMMAND = "python benchmarks/confianza.py"
 
 
 @dataclass
@@ -51,21 +51,21 @@ class Reading:
 def get_trust(metadata):
     """La clave "trust" de los metadatos, o un `ValueError` que dice cómo ajustarla."""
     if "trust" not in metadata:
-        raise ValueError(f'Los metadatos no tienen "trust": ajústalo con `{FIT_COMMAND}`.')
+        raise ValueError('Falta "trust" en los metadatos: ajústalo con `card_trust.fit_trust`.')
     return metadata["trust"]
 
 
-def judge(logits, trust, class_names):
+def judge(metadata, logits):
     """Carta, confianza calibrada, conjunto y rechazo de cada imagen.
 
     Args:
+        metadata: dict con "class_names" y "trust".
         logits: [n, clases].
-        trust: dict de `card_trust.fit_trust`.
-        class_names: clases, en orden.
 
     Returns:
         Lista de n `Reading`, sin `box` ni `image`.
     """
+    trust, class_names = get_trust(metadata), metadata["class_names"]
     probabilities = np.exp(ct.log_softmax(logits, trust["temperature"]))
     readings = []
     for p, energy in zip(probabilities, ct.energy(np.asarray(logits, np.float64)), strict=True):
@@ -78,18 +78,18 @@ def judge(logits, trust, class_names):
     return readings
 
 
-def judge_images(model, images, metadata):
+def judge_images(model, metadata, images):
     """`judge` de unas imágenes uint8 [n, 224, 224, 3] ya del tamaño de la red."""
-    logits = ct.predict_logits(model, images)[0]
-    return judge(logits, get_trust(metadata), metadata["class_names"])
+    return judge(metadata, ct.predict_logits(model, images)[0])
 
 
-def read_cards(source, model, metadata, find=True):
+def read_cards(model, metadata, source, find=True):
     """Lee todas las cartas de una foto cuyo índice se ve: una, una mesa o una mano en abanico.
 
     Args:
-        source: ruta, fichero binario abierto o foto uint8 [alto, ancho, 3], RGB.
-        model, metadata: lo que da `card_utils.load_model`, con "trust".
+        model, metadata: lo que da `card_model.load_model`.
+        source: lo que admite `card_utils.open_photo`: ruta, bytes, fichero, `PIL.Image` o arreglo
+            RGB en 0..255.
         find: buscar las cartas con `card_photo`; si no, solo la foto entera.
 
     Returns:
@@ -97,11 +97,10 @@ def read_cards(source, model, metadata, find=True):
         hay ninguna carta clara, lo más parecido, que suele llevar `refused`.
 
     Raises:
-        FileNotFoundError: no existe la ruta.
-        ValueError: no es una imagen legible, o falta "trust".
+        FileNotFoundError, TypeError, ValueError: los de `open_photo`; o falta "trust".
     """
     trust = get_trust(metadata)  # antes de leer nada
-    photo = source if isinstance(source, np.ndarray) else cu.open_photo(source)
+    photo = cu.open_photo(source)
     high, wide = photo.shape[:2]
     seen = [("whole", np.float32([[0, 0], [wide, 0], [wide, high], [0, high]]))]
     if find:
@@ -114,7 +113,7 @@ def read_cards(source, model, metadata, find=True):
             cu.squash(photo) if kind == "whole" else card_photo.straighten(photo, box)
             for kind, box in part
         ]
-        judged = judge_images(model, np.stack(images), metadata)
+        judged = judge_images(model, metadata, np.stack(images))
         readings += [
             replace(reading, kind=kind, box=box, image=image)
             for reading, (kind, box), image in zip(judged, part, images, strict=True)
@@ -218,6 +217,34 @@ def short_name(card):
     return RANKS[rank] + SYMBOLS[suit] if suit in SYMBOLS else cu.card_name(card)
 
 
+def plot_top5(image, probabilities, class_names, truth=None):
+    """Dibuja la imagen y, al lado, las cinco cartas más probables como barras.
+
+    Args:
+        image: uint8 [224, 224, 3] o float en 0..1, lo que admite `imshow`.
+        probabilities: [clases], una fila de `predict`.
+        class_names: clases, en orden.
+        truth: clase verdadera, si se conoce; su barra va en verde.
+    """
+    best = np.argsort(probabilities)[::-1][:5]
+    names = [class_names[i] for i in best]
+    _, (left, right) = plt.subplots(1, 2, figsize=(8, 2.6), width_ratios=(1, 2), layout="tight")
+    left.imshow(image)
+    left.axis("off")
+    left.set_title(f"Es: {cu.card_name(truth)}" if truth else "")
+    colors = ["tab:green" if name == truth else "tab:gray" for name in names]
+    bars = right.barh([cu.card_name(n) for n in names], 100 * probabilities[best], color=colors)
+    right.bar_label(bars, fmt="%.1f %%", padding=3)
+    right.set(
+        xlim=(0, 125),
+        xticks=range(0, 101, 20),
+        xlabel="probabilidad (%)",
+        title=f"Vemos: {cu.card_name(names[0])}",
+    )
+    right.invert_yaxis()
+    plt.show()
+
+
 def plot_readings(photo, readings):
     """Dibuja la foto con lo que se vio de cada carta, y su nombre donde no tapa el índice.
 
@@ -278,34 +305,47 @@ def take_photo(path):
     return path
 
 
-def read_folder(folder, model, metadata, csv_path):
+def read_folder(model, metadata, folder, csv_path):
     """Lee cada foto de una carpeta con `read_cards` y escribe un CSV con una fila por carta.
 
     Args:
-        folder: carpeta con las imágenes, sin subcarpetas.
-        model, metadata: lo que da `card_utils.load_model`, con "trust".
+        model, metadata: lo que da `card_model.load_model`.
+        folder: carpeta con las imágenes; también se leen las de sus subcarpetas.
         csv_path: destino; se escribe al lado y se renombra al final.
 
     Returns:
-        `pandas.DataFrame` con file, number (la carta dentro de la foto, desde 1), card, confidence,
-        options, refused, kind, box (esquinas en píxeles) y error. Una foto ilegible tiene una fila
-        con `error`; una sin cartas, una con `refused`.
+        `pandas.DataFrame` con file (desde `folder`), number (la carta dentro de la foto, desde 1),
+        card, confidence, options, refused, kind, box (esquinas en píxeles) y error. Una foto
+        ilegible o HEIC tiene una fila con `error`; una sin cartas, una con `refused`.
 
     Raises:
-        ValueError: la carpeta no tiene imágenes, o falta "trust".
+        FileNotFoundError: no existe la carpeta.
+        ValueError: no es una carpeta, no tiene imágenes, o falta "trust".
+        OSError: no se puede escribir ahí el CSV; se comprueba antes de leer nada.
     """
-    get_trust(metadata)  # antes de leer nada
-    files, rows = cu.image_files(folder), []
+    get_trust(metadata)
+    folder, csv_path, rows = Path(folder), Path(csv_path), []
+    if not folder.exists():
+        raise FileNotFoundError(f"No existe la carpeta {folder}.")
+    if not folder.is_dir():
+        raise ValueError(f"{folder} no es una carpeta: una foto suelta se lee con read_cards.")
+    known = cu.EXTENSIONS | {".heic", ".heif"}  # estas no se abren: tendrán su error
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in known)
+    files = [p for p in files if not any(n[0] in "._" for n in p.relative_to(folder).parts)]
     if not files:
         raise ValueError(f"No hay imágenes en {folder} ({', '.join(sorted(cu.EXTENSIONS))}).")
+    csv_path.parent.mkdir(parents=True, exist_ok=True)
+    cu.write_atomic(csv_path.with_suffix(".prueba"), b"")
+    csv_path.with_suffix(".prueba").unlink()
     for file in tqdm(files, unit=" fotos", desc="Leyendo"):
+        name = file.relative_to(folder).as_posix()
         try:
-            readings = read_cards(file, model, metadata)
+            readings = read_cards(model, metadata, file)
         except (OSError, ValueError) as error:
-            rows.append({"file": file.name, "error": str(error)})
+            rows.append({"file": name, "error": str(error)})
             continue
         for number, r in enumerate(readings, 1):
-            row = {"file": file.name, "number": number, "card": r.card, "refused": r.refused}
+            row = {"file": name, "number": number, "card": r.card, "refused": r.refused}
             row |= {"confidence": round(r.confidence, 4), "options": "; ".join(r.options)}
             row |= {"kind": r.kind, "box": r.box.round().astype(int).tolist(), "error": ""}
             rows.append(row)

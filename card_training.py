@@ -1,4 +1,4 @@
-"""Lo que necesita un entrenamiento: aumento, lotes, avisos de cada época y gráficas."""
+"""Lo que necesita un entrenamiento: etiquetas, aumento, lotes, avisos de cada época y gráficas."""
 
 import csv
 import hashlib
@@ -175,6 +175,35 @@ def accuracy(truth, predicted):
     is_card = tf.reduce_max(truth, -1) > 0.5
     named = tf.equal(tf.argmax(truth, -1), tf.argmax(predicted, -1))
     return tf.cast(tf.where(is_card, named, tf.reduce_max(predicted, -1) < 0.5), tf.float32)
+
+
+def repair_labels(labels, files, class_names, faults=cu.FAULTS):
+    """Corrige las etiquetas de `train` que `data_faults.csv` da por equivocadas.
+
+    Args:
+        labels: int [n], la clase de la carpeta de cada fichero.
+        files: lista de n `Path`, acabados en `train/<clase>/<fichero>`.
+        class_names: clases, en orden.
+        faults: CSV con columnas kind, file (desde la raíz de los datos) y class (la verdadera).
+
+    Returns:
+        (labels, count): int [n] corregidas, y cuántas han cambiado.
+    """
+    if files and (files[0].parents[2] / "deck.json").is_file():
+        return np.array(labels, np.int32), 0  # la baraja dibujada repite nombres de fichero
+    with open(faults, encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["kind"] == "wrong_label"]
+    true = {row["file"]: class_names.index(row["class"]) for row in rows}
+    found = [true.get("/".join(file.parts[-3:])) for file in files]
+    fixed = [old if new is None else new for old, new in zip(labels, found, strict=True)]
+    return np.array(fixed, np.int32), int(np.sum(fixed != labels))
+
+
+def near_copies(files):
+    """bool [n]: qué ficheros de test, con su ruta entera, son casi copia de uno de train."""
+    with open(cu.FAULTS, encoding="utf-8", newline="") as file:
+        copies = {row["file"] for row in csv.DictReader(file) if row["kind"] == "near_copy"}
+    return np.array([f"test/{file.parent.name}/{file.name}" in copies for file in files])
 
 
 def run_folder(checkpoints_dir, parameters):

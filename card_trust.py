@@ -1,15 +1,10 @@
-"""Una seguridad de la que fiarse: calibrar, rechazar, explicar; y llevar la red al móvil.
+"""Cuánto fiarse de la red: calibrarla, rechazar lo que no es una carta y ver dónde mira.
 
 Todo parte de los logits de la red ya entrenada; aquí no se entrena nada. Lo ajustado con `valid`
-va en el JSON del modelo, clave "trust": lo escribe Entrenamiento_DL.ipynb, y de nuevo quien mide,
-`python benchmarks/confianza.py`.
+va en los metadatos del modelo, clave "trust": lo escribe Entrenamiento_DL.ipynb.
 """
 
-import io
-import json
-from contextlib import redirect_stdout
 from functools import lru_cache
-from pathlib import Path
 
 import keras
 import matplotlib.pyplot as plt
@@ -218,47 +213,3 @@ def grad_cam(model, image, class_index=None):
     heat = tf.nn.relu(tf.reduce_sum(maps * tf.reduce_mean(slope, (1, 2), keepdims=True), -1))
     heat = tf.image.resize(heat[..., None], cu.IMAGE_SHAPE[:2])[0, ..., 0].numpy()
     return heat / max(heat.max(), 1e-12)
-
-
-def export_tflite(model, path, class_names, quantize=False):
-    """Exporta a LiteRT (TFLite), con un JSON al lado que nombra las clases y la entrada.
-
-    `quantize` guarda en int8 por canal los pesos de las capas con 2500 o más y calcula en float:
-    no hacen falta fotos de calibrar. Las primeras capas pesan poco y, en int8, cambiaban
-    respuestas, como al pasar a int8 también las activaciones. Lo hace `ai-edge-quantizer`; sin
-    él, con aviso, el conversor de TensorFlow (rango dinámico).
-
-    Args:
-        model: clasificador de este proyecto.
-        path: destino, acabado en .tflite; el JSON lleva el mismo nombre.
-        class_names: clases, en orden.
-        quantize: pesos en int8 (menos de un tercio) en vez de float32.
-
-    Returns:
-        `Path` del fichero; entran float32 [1, 224, 224, 3] en 0..255 y salen probabilidades.
-    """
-    converter, recipe = tf.lite.TFLiteConverter.from_keras_model(model), None
-    if quantize:
-        try:
-            from ai_edge_quantizer import quantizer, recipe  # Colab no lo trae
-        except ImportError:
-            print("Falta ai-edge-quantizer (pip install ai-edge-quantizer): int8 algo menos fiel.")
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    labels = {
-        "class_names": list(class_names),
-        "input": {"shape": [1, *cu.IMAGE_SHAPE], "dtype": "float32", "range": [0, 255]},
-        "preprocess": "RGB, estirada a 224x224 (bilineal), sin dividir: la red reescala dentro",
-        "output": "probabilidades en el orden de class_names, sin calibrar",
-    }
-    with redirect_stdout(io.StringIO()):  # Keras cuenta ahí cada variable que exporta
-        content = converter.convert()
-        if recipe:
-            weights = recipe.weight_only_wi8_afp32()
-            weights[0]["op_config"]["min_weight_elements"] = 2500
-            content = quantizer.Quantizer(content, weights).quantize().quantized_model
-    cu.write_atomic(path, content)
-    text = json.dumps(labels, indent=1, ensure_ascii=False) + "\n"
-    cu.write_atomic(path.with_suffix(".json"), text.encode())
-    return path

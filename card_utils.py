@@ -1,23 +1,20 @@
-"""Lo que comparten los dos cuadernos: datos, imágenes, modelo, predicción y un gráfico.
+"""Lo que comparten los dos cuadernos: datos, imágenes, predicciones y ficheros.
 
 Convenios únicos del proyecto: una imagen es `uint8` (o `float32`) en 0..255 de forma
 [224, 224, 3], porque MobileNetV3 reescala por dentro, y las clases van en orden alfabético.
 """
 
-import csv
-import hashlib
+import io
 import json
 import math
 import os
 import platform
 import textwrap
-import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
-import h5py
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -28,12 +25,11 @@ KAGGLE_DATASET = "gpiosenka/cards-image-datasetclassification"
 IMAGE_SHAPE = (224, 224, 3)
 MIN_SIDE = 32  # px: por debajo no se distingue el índice de la carta
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
-# Opciones de capa posteriores a Keras 3.5, que aquí valen lo mismo que si no estuvieran
-NEW_KEYS = {"input_axes", "output_axes", "renorm", "renorm_clipping", "renorm_momentum"}
-NEW_KEYS |= {"quantization_config"}
-PUBLISHED_MODEL = Path("models/MobileNetV3_card_classifier.h5")
-DEMO_MODEL = Path("models/demo_card_classifier.h5")
-DEMO_DATA = Path("card-data/demo")
+HERE = Path(__file__).parent
+PUBLISHED_MODEL = HERE / "models/MobileNetV3_card_classifier.h5"
+DEMO_MODEL = HERE / "models/demo_card_classifier.h5"
+FAULTS = HERE / "data_faults.csv"
+DATA, DEMO_DATA = "card-data", Path("card-data/demo")
 DEMO = "baraja dibujada"  # una de las tres procedencias de get_data
 
 RANGOS = "as dos tres cuatro cinco seis siete ocho nueve diez jota reina rey".split()
@@ -58,19 +54,33 @@ def card_name(class_name):
     return "comodín" if class_name == "joker" else class_name
 
 
-def get_data(data_dir="card-data", demo_dir=DEMO_DATA):
+def get_data(data_dir=DATA, demo_dir=DEMO_DATA):
     """Encuentra los datos: la carpeta dada; si no, Kaggle; sin red, la baraja dibujada.
 
     Args:
-        data_dir: carpeta con train/, valid/ y test/, cada una con una carpeta por clase.
+        data_dir: carpeta con train/, valid/ y test/, cada una con una carpeta por clase; o la que
+            contiene a esa.
         demo_dir: dónde dibujar la baraja si hace falta.
 
     Returns:
         (root, source): `Path` de los datos y "carpeta", "Kaggle" o "baraja dibujada".
+
+    Raises:
+        FileNotFoundError: `data_dir` no es la de omisión y no tiene las particiones: no se
+            cambia por otros datos.
     """
-    root = Path(data_dir).expanduser()
-    if any((root / split).is_dir() for split in SPLITS):
-        return root, DEMO if (root / "deck.json").is_file() else "carpeta"
+    given = Path(data_dir).expanduser()
+    inside = sorted(p for p in given.glob("*") if p.is_dir())
+    for root in (given, *inside):
+        is_deck = (root / "deck.json").is_file()
+        if any((root / split).is_dir() for split in SPLITS) and (root == given or not is_deck):
+            return root, DEMO if is_deck else "carpeta"
+    if str(data_dir) != DATA:
+        there = ", ".join(p.name for p in inside) or "ninguna" if given.is_dir() else "no existe"
+        raise FileNotFoundError(
+            f"En {given} no están train/, valid/ y test/ (carpetas que hay: {there}). Corrige "
+            f'DATA_DIR, o deja "{DATA}" para descargar los datos de Kaggle.'
+        )
     print(f"En {data_dir} no están train/, valid/ y test/: los pedimos a Kaggle.")
     try:
         import kagglehub  # solo quien no tiene los datos lo necesita
@@ -97,9 +107,15 @@ def split_folders(root, split):
     if (folder / split).is_dir():
         folder = folder / split
     if not folder.is_dir():
-        raise FileNotFoundError(f"Falta la carpeta {folder}. Esperamos {split}/<clase>/*.jpg.")
-    # Los nombres con punto son de Jupyter o del sistema (.ipynb_checkpoints)
-    found = {p.name: p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")}
+        there = sorted(p.name for p in Path(root).glob("*") if p.is_dir())
+        alike = [name for name in there if name[:3].lower() == split[:3]]
+        advice = f" Renombra {alike[0]} a {split}." if alike else ""
+        raise FileNotFoundError(
+            f"Falta la carpeta {folder}. Esperamos {split}/<clase>/*.jpg. "
+            f"Hay: {', '.join(there) or 'nada'}.{advice}"
+        )
+    # De Jupyter o del sistema: .ipynb_checkpoints, __MACOSX
+    found = {p.name: p for p in folder.iterdir() if p.is_dir() and p.name[0] not in "._"}
     if not found:
         raise FileNotFoundError(f"{folder} no tiene carpetas de clase ({split}/<clase>/*.jpg).")
     return dict(sorted(found.items()))
@@ -186,40 +202,17 @@ def load_split(root, split, class_names, keep=True):
     return images, labels, files
 
 
-def repair_labels(labels, files, class_names, faults="data_faults.csv"):
-    """Corrige las etiquetas de `train` que `data_faults.csv` da por equivocadas.
-
-    Args:
-        labels: int [n], la clase de la carpeta de cada fichero.
-        files: lista de n `Path`, acabados en `train/<clase>/<fichero>`.
-        class_names: clases, en orden.
-        faults: CSV con columnas kind, file (desde la raíz de los datos) y class (la verdadera).
-
-    Returns:
-        (labels, count): int [n] corregidas, y cuántas han cambiado.
-    """
-    if files and (files[0].parents[2] / "deck.json").is_file():
-        return np.array(labels, np.int32), 0  # la baraja dibujada repite nombres de fichero
-    with open(faults, encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["kind"] == "wrong_label"]
-    true = {row["file"]: class_names.index(row["class"]) for row in rows}
-    found = [true.get("/".join(file.parts[-3:])) for file in files]
-    fixed = [old if new is None else new for old, new in zip(labels, found, strict=True)]
-    return np.array(fixed, np.int32), int(np.sum(fixed != labels))
-
-
-def near_copies(files, faults="data_faults.csv"):
-    """bool [n]: qué ficheros de test, con su ruta entera, son casi copia de uno de train."""
-    with open(faults, encoding="utf-8", newline="") as file:
-        copies = {row["file"] for row in csv.DictReader(file) if row["kind"] == "near_copy"}
-    return np.array([f"test/{file.parent.name}/{file.name}" in copies for file in files])
+# --- Imágenes --------------------------------------------------------------------------------
 
 
 def open_photo(source, max_side=None):
     """Lee una imagen cualquiera sin deformarla: EXIF, transparencia sobre blanco y RGB.
 
     Args:
-        source: ruta o fichero binario abierto (JPG, PNG y lo demás que abra Pillow).
+        source: ruta, bytes, fichero binario abierto, `PIL.Image` o arreglo en 0..255 de forma
+            [alto, ancho], [alto, ancho, 3] en RGB o [alto, ancho, 4] en RGBA. Lo que da
+            `cv2.imread` es BGR, y no se nota: pásalo como `photo[..., ::-1]`. De una animación
+            se lee el primer cuadro.
         max_side: píxeles del lado mayor, si hay que reducirla; por omisión no se reduce, salvo
             el JPG grande, que puede decodificarse a una fracción de no menos de 1024 px de lado.
 
@@ -228,11 +221,28 @@ def open_photo(source, max_side=None):
 
     Raises:
         FileNotFoundError: no existe la ruta.
+        TypeError: `source` es de otro tipo.
         ValueError: no es una imagen legible, está cortada o mide menos de 32 px de lado.
     """
-    name = source if isinstance(source, (str, os.PathLike)) else "la imagen"
+    is_path, name = isinstance(source, (str, os.PathLike)), "la imagen"
+    if is_path:
+        name = source
+        if str(source).startswith(("http://", "https://")):
+            raise ValueError(f"{source} es una dirección: descarga antes la imagen.")
+        if Path(source).is_dir():
+            raise ValueError(f"{source} es una carpeta: léela con card_reader.read_folder.")
+    elif isinstance(source, np.ndarray):
+        source = from_array(source)
+    elif isinstance(source, (bytes, bytearray)):
+        source = io.BytesIO(source)
+    elif not isinstance(source, Image.Image) and not hasattr(source, "read"):
+        raise TypeError(
+            f"No es una imagen, sino {type(source).__name__}: pasa una ruta, bytes, un fichero "
+            "abierto, un PIL.Image o un arreglo; de una lista, cada elemento por separado."
+        )
     try:
-        with Image.open(source) as image:
+        given = isinstance(source, Image.Image)
+        with nullcontext(source) if given else Image.open(source) as image:
             side = max(max_side or 0, 1024)
             image.draft("RGB", (side, side))  # un JPG de 12 Mpx se decodifica ya reducido
             image = ImageOps.exif_transpose(image)
@@ -255,6 +265,8 @@ def open_photo(source, max_side=None):
         reason = "no es una imagen JPG, PNG ni otra que Pillow sepa abrir"
         if str(name).lower().endswith((".heic", ".heif")):
             reason = "es HEIC; conviértela a JPG (iPhone: Ajustes > Cámara > Más compatible)"
+    except Image.DecompressionBombError:
+        reason = f"demasiado grande; máximo {2 * Image.MAX_IMAGE_PIXELS / 1e6:.0f} megapíxeles"
     except ValueError as error:
         reason = str(error)
     except Exception as error:  # Pillow lanza OSError, SyntaxError, struct.error, zlib.error...
@@ -262,20 +274,38 @@ def open_photo(source, max_side=None):
     raise ValueError(f"No se puede leer {name}: {reason}.")
 
 
-def read_image(source):
-    """Lee una imagen cualquiera y la deja como la espera la red.
+def from_array(array):
+    """`PIL.Image` de un arreglo en 0..255: grises, RGB o RGBA."""
+    if array.ndim != 2 and (array.ndim != 3 or array.shape[2] not in (3, 4)) or not array.size:
+        raise ValueError(
+            f"Esperamos [alto, ancho], [alto, ancho, 3] o [alto, ancho, 4] y llega {array.shape}: "
+            "una imagen cada vez, con los canales al final."
+        )
+    check_range(array[None])
+    return Image.fromarray(array.round().astype(np.uint8))
 
-    Única definición del preproceso: lo que hace `open_photo` y tamaño 224x224, estirada como las
-    del conjunto de datos.
+
+def check_range(images):
+    """Un `ValueError` si alguna de [n, ...] no está en 0..255, o parece dividida entre 255."""
+    axes = tuple(range(1, images.ndim))
+    low, high = images.min(axis=axes), images.max(axis=axes)
+    if not (low.min() >= 0 and high.max() <= 255):  # también falla con NaN
+        raise ValueError(f"Los valores van de {low.min()} a {high.max()}; la red espera 0..255.")
+    if images.dtype.kind == "f" and np.any((high > 0) & (high <= 1)):
+        raise ValueError(
+            "La imagen parece ya dividida entre 255 (su máximo es 1 o menos). La red espera "
+            "0..255 y reescala por dentro: divide solo para mostrarla con imshow."
+        )
+
+
+def read_image(source):
+    """La imagen como la espera la red: `open_photo` y, estirada como las de Kaggle, a 224x224.
 
     Args:
-        source: ruta o fichero binario abierto (JPG, PNG y lo demás que abra Pillow).
+        source: lo que admite `open_photo`.
 
     Returns:
         uint8 [224, 224, 3] en 0..255.
-
-    Raises:
-        FileNotFoundError, ValueError: los de `open_photo`.
     """
     return squash(open_photo(source))
 
@@ -286,231 +316,7 @@ def squash(photo):
     return np.asarray(image)
 
 
-# --- Modelo ----------------------------------------------------------------------------------
-
-
-def build_model(
-    class_count, weights="imagenet", dense_units=(128,), bn_momentum=0.98, side=IMAGE_SHAPE[0]
-):
-    """MobileNetV3Small -> GlobalAveragePooling2D -> Dense(s) relu -> Dense(clases, softmax).
-
-    Args:
-        class_count: número de clases.
-        weights: "imagenet", la ruta de unos pesos sin cabeza o de un modelo entero hecho aquí, o
-            None (al azar). Si ImageNet no se puede descargar, se parte de la columna del modelo
-            publicado y se avisa.
-        dense_units: neuronas de cada capa densa intermedia.
-        bn_momentum: inercia de BatchNorm, 0..1. La de Keras, 0.999, deja las estadísticas de
-            evaluación unos 1000 pasos atrás.
-        side: lado de las imágenes en píxeles, o None si cambia al entrenar (siempre par).
-
-    Returns:
-        `keras.Model` de [b, side, side, 3] en 0..255 a probabilidades [b, class_count]; en su
-        atributo `start`, de qué pesos parte de verdad, en palabras.
-
-    Raises:
-        ValueError: `weights` no es un fichero de pesos de MobileNetV3Small sin cabeza, ni un
-            modelo entero con esas clases y capas densas.
-        OSError: no hay red ni modelo publicado del que partir.
-    """
-
-    def mobilenet(weights):
-        return keras.applications.MobileNetV3Small(
-            input_shape=(side, side, 3), include_top=False, weights=weights
-        )
-
-    start, whole = Path(weights).name if weights else "al azar", False
-    try:
-        if weights and weights != "imagenet":
-            with h5py.File(weights) as file:
-                whole = "model_weights" in file
-        base = mobilenet(None if whole else weights)
-    except Exception as error:  # sin red, fichero que falta o pesos de otra red
-        if weights != "imagenet":
-            raise ValueError(f"No se pueden usar los pesos {weights}: {error}") from error
-        if not PUBLISHED_MODEL.is_file():
-            raise OSError(
-                f"Sin red para bajar ImageNet y sin {PUBLISHED_MODEL}: recupera ese fichero, o "
-                'pon WEIGHTS = None para empezar al azar o WEIGHTS = "ruta" a unos pesos tuyos.'
-            ) from error
-        start = f"columna de {PUBLISHED_MODEL.name}, porque ImageNet no se pudo descargar"
-        base, published = mobilenet(None), keras.models.load_model(PUBLISHED_MODEL, compile=False)
-        for layer in base.layers:
-            if layer.weights:
-                layer.set_weights(published.get_layer(layer.name).get_weights())
-
-    base = reloadable(base)
-    for layer in base.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = bn_momentum
-            fuse(layer)
-    x = keras.layers.GlobalAveragePooling2D()(base.output)
-    for units in dense_units:
-        x = keras.layers.Dense(units, activation="relu")(x)
-    outputs = keras.layers.Dense(class_count, activation="softmax")(x)
-    model = keras.Model(base.input, outputs, name="MobileNetV3_card_classifier")
-    if whole:
-        try:
-            model.load_weights(weights)
-        except ValueError as error:
-            raise ValueError(
-                f"{weights} no es un modelo de {class_count} clases con DENSE_UNITS = "
-                f"{list(dense_units)}: {error}"
-            ) from error
-    model.start = start
-    return model
-
-
-def reloadable(base):
-    """La misma red, con `hard_sigmoid` como capa: así su `.h5` se recarga con Keras a secas.
-
-    Keras 3 escribe `hard_sigmoid` como `ReLU(6.)(x + 3.0) * (1/6)`, y esos escalares sueltos
-    guardan un `.h5` que `load_model` rechaza. Las salidas son iguales, salvo el redondeo.
-
-    Args:
-        base: `keras.Model` de la familia MobileNetV3.
-
-    Returns:
-        `keras.Model` equivalente con las mismas capas y pesos.
-    """
-
-    def call(operation, *args, **kwargs):
-        if not isinstance(operation, keras.layers.Layer):  # suma o producto por un escalar
-            return args[0]
-        if isinstance(operation, keras.layers.ReLU) and operation.max_value == 6:
-            return keras.layers.Activation("hard_sigmoid")(args[0])
-        return operation(*args, **kwargs)
-
-    return keras.models.clone_model(base, clone_function=lambda layer: layer, call_function=call)
-
-
-def fuse(layer):
-    """Al entrenar, esta `BatchNormalization` usa la operación fusionada de TensorFlow.
-
-    Keras 3 la escribe con seis operaciones sueltas: fusionada, el paso de entrenamiento de
-    MobileNetV3 baja a tres cuartos. La capa sigue siendo la de Keras, y así se guarda.
-
-    Args:
-        layer: `keras.layers.BatchNormalization` de 4 dimensiones; se cambia en su sitio.
-    """
-    plain = layer.call
-
-    def call(inputs, training=None, mask=None):
-        if not (training and layer.trainable):
-            return plain(inputs, training=training, mask=mask)
-        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            inputs, layer.gamma, layer.beta, epsilon=layer.epsilon, is_training=True
-        )
-        count = tf.size(inputs) / layer.gamma.shape[0]
-        variance *= tf.cast(1 - 1 / count, variance.dtype)  # la fusionada la divide por n - 1
-        for moving, batch in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
-            moving.assign(layer.momentum * moving + (1 - layer.momentum) * batch)
-        return outputs
-
-    layer.call = call
-
-
-def save_model(model, path, metadata):
-    """Guarda el modelo `.h5` y, al lado, su `.json`; si algo falla, queda el anterior.
-
-    Args:
-        model: `keras.Model`.
-        path: destino, acabado en .h5; el JSON lleva el mismo nombre.
-        metadata: dict que admita JSON; se le añade el sha256 del `.h5`.
-
-    Raises:
-        OSError: no se pudo escribir (disco lleno, permisos); los ficheros anteriores siguen.
-    """
-    path = Path(path)
-    new_h5, new_json = path.with_suffix(".new.h5"), path.with_suffix(".new.json")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        model.save(new_h5, include_optimizer=False)
-        with h5py.File(new_h5, "r+") as file:
-            config = json.loads(file.attrs["model_config"], object_hook=drop_new_keys)
-            file.attrs["model_config"] = json.dumps(config)
-        metadata = {**metadata, "sha256": sha256(new_h5)}
-        new_json.write_text(json.dumps(metadata, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    except (OSError, RuntimeError) as error:  # h5py usa los dos si el disco se llena
-        new_h5.unlink(missing_ok=True)
-        new_json.unlink(missing_ok=True)
-        raise OSError(f"No se pudo guardar {path} ({error}). El anterior sigue intacto.") from error
-    os.replace(new_h5, path)
-    os.replace(new_json, path.with_suffix(".json"))
-
-
-def add_measures(path, **measures):
-    """Añade medidas al JSON de un modelo ya guardado, clave "measures", con su máquina y fecha.
-
-    Args:
-        path: fichero `.h5` del modelo.
-        **measures: nombre de la orden que mide = dict que admita JSON.
-    """
-    path = Path(path).with_suffix(".json")
-    metadata = json.loads(path.read_text("utf-8"))
-    for name, values in measures.items():
-        values = {**values, "environment": environment(), "date": time.strftime("%Y-%m-%d")}
-        metadata.setdefault("measures", {})[name] = values
-    write_atomic(path, json.dumps(metadata, indent=1, ensure_ascii=False).encode() + b"\n")
-
-
-def write_atomic(path, content):
-    """Escribe bytes con un nombre provisional y renombra: nunca queda un fichero a medias."""
-    path = Path(path)
-    draft = path.with_name(f".{path.name}.tmp")
-    try:
-        draft.write_bytes(content)
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def drop_new_keys(config):
-    """El mismo dict sin las claves que Keras 3.5 no conoce: así el `.h5` se abre desde 3.5."""
-    return {key: value for key, value in config.items() if key not in NEW_KEYS}
-
-
-def load_model(path=PUBLISHED_MODEL):
-    """Carga un modelo con `keras.models.load_model` y comprueba que su JSON es el suyo.
-
-    Args:
-        path: fichero `.h5` con su `.json` al lado.
-
-    Returns:
-        (model, metadata): `keras.Model` y dict del JSON.
-
-    Raises:
-        FileNotFoundError: falta el `.h5` o el `.json`.
-        ValueError: el `.json` es de otro `.h5`, o sus clases no son las salidas de la red.
-    """
-    path = Path(path)
-    for file in (path, path.with_suffix(".json")):
-        if not file.is_file():
-            raise FileNotFoundError(f"Falta {file}. Ejecuta Entrenamiento_DL.ipynb o recupéralo.")
-    digest, pending = sha256(path), path.with_suffix(".new.json")
-    # Un corte entre los dos renombrados de save_model deja el JSON nuevo pendiente
-    if pending.is_file() and f'"{digest}"' in pending.read_text("utf-8"):
-        os.replace(pending, path.with_suffix(".json"))
-    try:
-        metadata = json.loads(path.with_suffix(".json").read_text("utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path.with_suffix('.json')} no es un JSON entero: {error}.") from error
-    if metadata.get("sha256") != digest:
-        raise ValueError(
-            f"{path.with_suffix('.json')} no es de {path.name}: el sha256 no coincide."
-        )
-    model = keras.models.load_model(path, compile=False)
-    if model.output_shape[-1] != len(metadata["class_names"]):
-        raise ValueError(
-            f"{path} da {model.output_shape[-1]} salidas y su JSON nombra "
-            f"{len(metadata['class_names'])} clases: no se corresponden."
-        )
-    return model, metadata
-
-
-def sha256(path):
-    """Huella SHA-256 de un fichero, en hexadecimal."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+# --- Predecir y puntuar ----------------------------------------------------------------------
 
 
 def predict(model, images):
@@ -518,7 +324,8 @@ def predict(model, images):
 
     Args:
         model: clasificador de este proyecto.
-        images: [224, 224, 3] o [n, 224, 224, 3], enteros o reales en 0..255.
+        images: arreglo [n, 224, 224, 3], enteros o reales en 0..255; o una imagen, o una lista,
+            de lo que admite `open_photo`.
 
     Returns:
         float32 [n, clases]; cada fila suma 1.
@@ -526,19 +333,12 @@ def predict(model, images):
     Raises:
         ValueError: otra forma, valores fuera de 0..255, o una imagen ya dividida entre 255.
     """
-    images = np.asarray(images)
-    if images.ndim == 3:
-        images = images[None]
+    if not isinstance(images, np.ndarray) or images.ndim != 4:
+        images = images if isinstance(images, (list, tuple)) else [images]
+        images = np.stack([read_image(image) for image in images])
     if images.shape[1:] != IMAGE_SHAPE or not len(images):
         raise ValueError(f"Esperamos imágenes [n, 224, 224, 3] y llega {images.shape}: read_image.")
-    low, high = images.min(axis=(1, 2, 3)), images.max(axis=(1, 2, 3))
-    if not (low.min() >= 0 and high.max() <= 255):  # también falla con NaN
-        raise ValueError(f"Los valores van de {low.min()} a {high.max()}; la red espera 0..255.")
-    if images.dtype.kind == "f" and np.any((high > 0) & (high <= 1)):
-        raise ValueError(
-            "La imagen parece ya dividida entre 255 (su máximo es 1 o menos). La red espera "
-            "0..255 y reescala por dentro: divide solo para mostrarla con imshow."
-        )
+    check_range(images)
     return model.predict(images, verbose=0)
 
 
@@ -579,32 +379,20 @@ def environment():
     }
 
 
-# --- Gráfico ---------------------------------------------------------------------------------
+# --- Ficheros --------------------------------------------------------------------------------
 
 
-def plot_top5(image, probabilities, class_names, truth=None):
-    """Dibuja la imagen y, al lado, las cinco cartas más probables como barras.
+def write_atomic(path, content):
+    """Escribe bytes con un nombre provisional y renombra: nunca queda un fichero a medias."""
+    path = Path(path)
+    draft = path.with_name(f".{path.name}.tmp")
+    try:
+        draft.write_bytes(content)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
 
-    Args:
-        image: uint8 [224, 224, 3] o float en 0..1, lo que admite `imshow`.
-        probabilities: [clases], una fila de `predict`.
-        class_names: clases, en orden.
-        truth: clase verdadera, si se conoce; su barra va en verde.
-    """
-    best = np.argsort(probabilities)[::-1][:5]
-    names = [class_names[i] for i in best]
-    _, (left, right) = plt.subplots(1, 2, figsize=(8, 2.6), width_ratios=(1, 2), layout="tight")
-    left.imshow(image)
-    left.axis("off")
-    left.set_title(f"Es: {card_name(truth)}" if truth else "")
-    colors = ["tab:green" if name == truth else "tab:gray" for name in names]
-    bars = right.barh([card_name(n) for n in names], 100 * probabilities[best], color=colors)
-    right.bar_label(bars, fmt="%.1f %%", padding=3)
-    right.set(
-        xlim=(0, 125),
-        xticks=range(0, 101, 20),
-        xlabel="probabilidad (%)",
-        title=f"Vemos: {card_name(names[0])}",
-    )
-    right.invert_yaxis()
-    plt.show()
+
+def as_json(metadata):
+    """Texto JSON de un dict, legible y acabado en fin de línea."""
+    return json.dumps(metadata, indent=1, ensure_ascii=False) + "\n"

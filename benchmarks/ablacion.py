@@ -1,7 +1,7 @@
 """Qué aporta cada elección de la receta: el cuaderno de entrenamiento, acortado y sin una de ellas.
 
 Uso: `python benchmarks/ablacion.py DATOS PESOS CAMPO`. Entrena las filas que falten en
-`benchmarks/ablacion.csv`; un entrenamiento cortado sigue. CAMPO es la carpeta de `campo.py`.
+`benchmarks/ablacion.csv`; un entrenamiento cortado sigue. CAMPO es la carpeta de `medir.py`.
 
 `python benchmarks/ablacion.py DATOS PESOS CAMPO modelo.h5` añade la fila de un modelo que ya hizo
 el cuaderno. `test` no se lee.
@@ -19,12 +19,13 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import campo  # noqa: E402
 import keras  # noqa: E402
+import medir  # noqa: E402
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import papermill  # noqa: E402
 
+import card_model as cm  # noqa: E402
 import card_training as train  # noqa: E402
 import card_trust as ct  # noqa: E402
 import card_utils as cu  # noqa: E402
@@ -72,7 +73,7 @@ def fit(data, weights, p, run, callbacks=()):
     names = cu.find_classes(data)
     _, labels, files = cu.load_split(data, "train", names, keep=False)
     if p["repair"]:
-        labels, _ = cu.repair_labels(labels, files, names)
+        labels, _ = train.repair_labels(labels, files, names)
     valid_images, valid_labels, _ = cu.load_split(data, "valid", names)
     drawn, drawn_labels = draw_free_cards(p["DRAWN"], p["SEED"])
     others = draw_no_cards(p["NO_CARDS"], p["SEED"])
@@ -82,7 +83,7 @@ def fit(data, weights, p, run, callbacks=()):
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, epochs * steps - steps // 2, warmup_target=p["RATE"], warmup_steps=steps // 2
     )
-    model = cu.build_model(len(names), weights, bn_momentum=p["momentum"], side=None)
+    model = cm.build_model(len(names), weights, bn_momentum=p["momentum"], side=None)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=p["WEIGHT_DECAY"])
     model.compile(optimizer, "categorical_crossentropy", metrics=[train.accuracy])
     callbacks = [*train.make_callbacks(run, epochs), *callbacks]
@@ -103,17 +104,18 @@ def fit(data, weights, p, run, callbacks=()):
             verbose=0,
         )
         ended += count
-    final = cu.build_model(len(names), None)
+    final = cm.build_model(len(names), None)
     final.set_weights(model.get_weights())
     return final, names, valid_images, valid_labels
 
 
 def add_row(name, path, data, field):
-    """Apunta la fila de un modelo ya guardado, con lo que mide `campo.py`."""
-    if "campo" not in json.loads(path.with_suffix(".json").read_text("utf-8")).get("measures", {}):
-        campo.main(path, data, field)
-    m = json.loads(path.with_suffix(".json").read_text("utf-8"))
-    seen, p = m["measures"]["campo"], m["parameters"]
+    """Apunta la fila de un modelo ya guardado, con lo que mide `medir.py`."""
+    model, m = cm.load_model(path)
+    if "field" not in m.get("measures", {}):
+        cm.add_measures(path, field=medir.field(model, m, data, field))
+    m = cm.read_metadata(path)
+    seen, p = m["measures"]["field"], m["parameters"]
     row = {
         "receta": name,
         "semilla": p["SEED"],
@@ -123,7 +125,9 @@ def add_row(name, path, data, field):
         "pérdida en valid": round(m["history"]["val_loss"][-1], 3),
         "esquinas": seen["corners"]["correct"],
         "otras barajas": seen["decks"]["correct"],
-        "no naipes": seen["no_cards_refused"]["correct"],
+        "mesas": seen["multi"]["recall"]["correct"],
+        "manos": seen["fan"]["recall"]["correct"],
+        "no naipes": seen["not_a_card"]["clean"]["correct"],
         "máquina": m["environment"]["device"],
         "fecha": m["date"],
     }
@@ -168,7 +172,7 @@ def main(data, weights, field, *paths):
             "environment": cu.environment(),
             "date": time.strftime("%Y-%m-%d"),
         }
-        cu.save_model(model, path, metadata)
+        cm.save_model(model, metadata, path)
         add_row(name, path, data, field)
 
 

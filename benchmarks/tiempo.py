@@ -22,6 +22,7 @@ import numpy as np  # noqa: E402
 from ablacion import BASE, defaults, fit  # noqa: E402
 from estudio_2023 import fit_2023  # noqa: E402
 
+import card_model as cm  # noqa: E402
 import card_training as train  # noqa: E402
 import card_utils as cu  # noqa: E402
 
@@ -48,7 +49,7 @@ def step_ratio(data, weights, side=224, steps=60):
     images, labels, _ = cu.load_split(data, "valid", names)
     dataset = train.make_dataset(images, labels, len(names), 32, side, seed=0).cache().repeat()
     for fused in (True, False):
-        model = cu.build_model(len(names), weights, side=None)
+        model = cm.build_model(len(names), weights, side=None)
         for layer in () if fused else model.layers:
             layer.__dict__.pop("call", None)  # la de su clase
         model.compile("adam", "categorical_crossentropy")
@@ -75,19 +76,19 @@ def main(data, weights):
         speeds[side] = round(pipeline_speed(data, side, strength))
         least += epochs * pictures / speeds[side] / 60
     figures = {
-        "meta_valid": GOAL,
-        "PHASES": SHORT["PHASES"],
+        "goal_valid": GOAL,
+        "phases": SHORT["PHASES"],
         "valid": round(valid, 4),
-        "minutos": round(minutes, 2),
-        "minutos_2023": round(minutes_2023, 2),
-        "razón": round(minutes / minutes_2023, 3) if valid >= GOAL else None,
-        "mejor_valid_2023": round(max(old["val_accuracy"]), 4),
-        "paso_sin_fusionar": round(step_ratio(data, weights), 2),
-        "imágenes_por_segundo_sin_red": speeds,
-        "minutos_sin_red": round(least, 1),
+        "minutes": round(minutes, 2),
+        "minutes_2023": round(minutes_2023, 2),
+        "ratio": round(minutes / minutes_2023, 3) if valid >= GOAL else None,
+        "best_valid_2023": round(max(old["val_accuracy"]), 4),
+        "unfused_step": round(step_ratio(data, weights), 2),
+        "pipeline_per_second": speeds,
+        "pipeline_minutes": round(least, 1),
     }
     print(json.dumps(figures, indent=1, ensure_ascii=False))
-    cu.add_measures(cu.PUBLISHED_MODEL, tiempo=figures)
+    cm.add_measures(cu.PUBLISHED_MODEL, time=figures)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ sys.path.insert(0, str(PROJECT))
 
 import pytest  # noqa: E402
 
+import card_model as cm  # noqa: E402
 import card_utils as cu  # noqa: E402
 from demo_deck import make_deck  # noqa: E402
 
@@ -30,7 +31,7 @@ def tiny_deck(tmp_path_factory):
 @pytest.fixture(scope="session")
 def published():
     """(modelo, metadatos) publicados en models/."""
-    return cu.load_model(PROJECT / cu.PUBLISHED_MODEL)
+    return cm.load_model(cu.PUBLISHED_MODEL)
 
 
 @pytest.fixture(scope="session")

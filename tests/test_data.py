@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from conftest import PROJECT
 
+import card_training as train
 import card_utils as cu
 from demo_deck import CLASS_NAMES
 
@@ -38,9 +39,10 @@ def test_given_folder_comes_first(data, tiny_deck, monkeypatch):
 
 
 def test_then_kaggle(data, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     asked = []
     stand_in_kaggle(monkeypatch, lambda handle: asked.append(handle) or str(data))
-    assert cu.get_data(tmp_path / "no está") == (data, "Kaggle")
+    assert cu.get_data() == (data, "Kaggle")
     assert asked == ["gpiosenka/cards-image-datasetclassification"]
 
 
@@ -51,8 +53,25 @@ def test_without_network_nor_kagglehub_the_deck_is_drawn(monkeypatch, tmp_path, 
     else:
         monkeypatch.setitem(sys.modules, "kagglehub", None)
     monkeypatch.setattr(cu, "make_deck", lambda folder: folder)
-    assert cu.get_data(tmp_path / "no está", tmp_path / "demo") == (tmp_path / "demo", cu.DEMO)
+    monkeypatch.chdir(tmp_path)
+    assert cu.get_data(demo_dir=tmp_path / "demo") == (tmp_path / "demo", cu.DEMO)
     assert "Usamos la baraja dibujada" in capsys.readouterr().out
+
+
+def test_own_data_are_found_one_level_down_and_never_replaced(data, monkeypatch, tmp_path):
+    stand_in_kaggle(monkeypatch, lambda handle: pytest.fail("pidió otros datos"))
+    assert cu.get_data(data.parent) == (data, "carpeta")
+    (tmp_path / "vacía" / "fotos").mkdir(parents=True)
+    (tmp_path / "nota.txt").write_text("no es una carpeta")
+    for name, there in (("vacía", "fotos"), ("nota.txt", "no existe"), ("nada", "no existe")):
+        with pytest.raises(FileNotFoundError, match=f"{name} no están .*{there}.*DATA_DIR"):
+            cu.get_data(tmp_path / name)
+
+
+def test_a_split_of_another_name_is_proposed(data):
+    (data / "valid").rename(data / "val")
+    with pytest.raises(FileNotFoundError, match="Hay: test, train, val. Renombra val a valid"):
+        cu.find_classes(data)
 
 
 def test_classes_are_the_53_in_alphabetical_order(data):
@@ -68,6 +87,7 @@ def test_nested_split_and_hidden_folders_are_understood(data):
     (data / "test").mkdir()
     (data / "tmp").rename(data / "test" / "test")
     (data / "train" / ".ipynb_checkpoints").mkdir()
+    (data / "train" / "__MACOSX").mkdir()
     (data / "train" / "joker" / "Thumbs.db").write_text("no es imagen")
     assert len(cu.find_classes(data)) == 53
     assert len(cu.load_split(data, "test", cu.find_classes(data))[0]) == 53
@@ -135,7 +155,7 @@ def test_wrong_labels_are_repaired_only_where_the_facts_say(tmp_path):
     faults = tmp_path / "faults.csv"
     faults.write_text("kind,file,class,fact\nwrong_label,train/a/1.jpg,b,\nodd,train/a/2.jpg,b,\n")
     files = [Path("datos/train") / name for name in ("a/1.jpg", "a/2.jpg", "b/1.jpg")]
-    labels, count = cu.repair_labels(np.array([0, 0, 1]), files, ["a", "b"], faults)
+    labels, count = train.repair_labels(np.array([0, 0, 1]), files, ["a", "b"], faults)
     assert labels.tolist() == [1, 0, 1] and count == 1
 
 
@@ -143,7 +163,9 @@ def test_the_drawn_deck_needs_no_repair_although_file_names_coincide(tiny_deck):
     rows = list(csv.DictReader(open(PROJECT / "data_faults.csv", encoding="utf-8", newline="")))
     row = next(row for row in rows if row["kind"] == "wrong_label")
     files = [tiny_deck / row["file"]]
-    labels, count = cu.repair_labels(np.array([0]), files, CLASS_NAMES, PROJECT / "data_faults.csv")
+    labels, count = train.repair_labels(
+        np.array([0]), files, CLASS_NAMES, PROJECT / "data_faults.csv"
+    )
     assert labels.tolist() == [0] and count == 0
 
 

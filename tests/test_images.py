@@ -54,6 +54,47 @@ def test_exif_orientation_is_applied(tmp_path):
     assert image[100, 180, 1] < 20 and image[100, 50, 1] > 235
 
 
+def test_reads_what_people_have(tmp_path):
+    """Ruta, texto, bytes, fichero, `PIL.Image` y arreglos: la misma imagen."""
+    picture, file = half_red(), tmp_path / "carta.png"
+    picture.save(file)
+    array, expected = np.asarray(picture), cu.read_image(file)
+    grey = np.asarray(picture.convert("L"))
+    sources = [str(file), file.read_bytes(), open(file, "rb"), picture, array]
+    sources += [
+        array.astype(np.float32),
+        array.astype(np.int64),
+        np.dstack([array, grey * 0 + 255]),
+    ]
+    for source in sources:
+        assert np.array_equal(cu.read_image(source), expected)
+    assert np.ptp(cu.read_image(grey), axis=2).max() == 0
+    assert picture.size == (300, 420)  # la del usuario sigue abierta
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "message"),
+    [
+        (None, TypeError, "sino NoneType"),
+        (["a.jpg"], TypeError, "sino list.*cada elemento por separado"),
+        ("https://algo/carta.jpg", ValueError, "descarga antes"),
+        (np.zeros((3, 50, 50)), ValueError, r"llega \(3, 50, 50\)"),
+        (np.zeros((1, 50, 50, 3)), ValueError, "una imagen cada vez"),
+        (np.full((50, 50, 3), 0.5), ValueError, "ya dividida entre 255"),
+    ],
+)
+def test_what_is_no_picture_says_so(source, error, message):
+    with pytest.raises(error, match=message):
+        cu.open_photo(source)
+
+
+def test_too_large_a_picture_gives_the_limit(tmp_path, monkeypatch):
+    half_red().save(tmp_path / "enorme.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(ValueError, match="demasiado grande; máximo"):
+        cu.open_photo(tmp_path / "enorme.png")
+
+
 def test_twelve_megapixels_and_open_files():
     buffer = io.BytesIO()
     half_red(3000, 4000).save(buffer, "JPEG")
@@ -94,7 +135,7 @@ def bad_file(tmp_path, kind):
         ("texto", "no es una imagen"),
         ("mínima", "mide 1x1 px; mínimo 32"),
         ("heic", "HEIC; conviértela a JPG"),
-        ("carpeta", "No se puede leer"),
+        ("carpeta", "es una carpeta: léela con card_reader.read_folder"),
     ],
 )
 def test_bad_files_are_named_with_the_reason(tmp_path, kind, message):
@@ -117,7 +158,8 @@ def test_missing_file():
         (np.full((224, 224, 3), -1.0), r"espera 0\.\.255"),
         (np.full((224, 224, 3), 300), r"espera 0\.\.255"),
         (np.full((224, 224, 3), np.nan), r"espera 0\.\.255"),
-        (np.zeros((10, 10, 3)), "read_image"),
+        (np.zeros((10, 10, 3)), "mide 10x10 px"),
+        (np.zeros((2, 10, 10, 3)), "read_image"),
         (np.zeros((0, 224, 224, 3)), "read_image"),
     ],
 )

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from conftest import PROJECT
 
+import card_model as cm
 import card_training as train
 import card_utils as cu
 from demo_deck import make_deck
@@ -22,7 +23,7 @@ KAGGLE_DATA = PROJECT / "../shared/card-data"
 def small():
     """Clasificador de 3 clases sin entrenar y dos imágenes."""
     keras.utils.set_random_seed(0)
-    model = cu.build_model(3, weights=None, dense_units=(8,))
+    model = cm.build_model(3, weights=None, dense_units=(8,))
     return model, np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3))
 
 
@@ -30,7 +31,7 @@ META = {"class_names": ["a", "b", "c"], "nota": "ñ"}
 
 
 def test_built_as_promised():
-    model = cu.build_model(53, weights=None, dense_units=(128, 64), bn_momentum=0.9)
+    model = cm.build_model(53, weights=None, dense_units=(128, 64), bn_momentum=0.9)
     assert model.start == "al azar"
     kinds = [type(layer).__name__ for layer in model.layers[-4:]]
     assert kinds == ["GlobalAveragePooling2D", "Dense", "Dense", "Dense"]
@@ -44,13 +45,13 @@ def test_reloadable_gives_the_same_features():
         input_shape=cu.IMAGE_SHAPE, include_top=False, weights=None
     )
     images = np.random.default_rng(0).uniform(0, 255, (2, *cu.IMAGE_SHAPE)).astype(np.float32)
-    mine, theirs = cu.reloadable(base)(images).numpy(), base(images).numpy()
+    mine, theirs = cm.reloadable(base)(images).numpy(), base(images).numpy()
     assert np.abs(mine - theirs).max() <= 1e-5 * np.abs(theirs).max() > 0
 
 
 def test_fresh_process_with_plain_keras_reloads_it(small, tmp_path):
     model, images = small
-    cu.save_model(model, tmp_path / "m.h5", META)
+    cm.save_model(model, META, tmp_path / "m.h5")
     np.save(tmp_path / "images.npy", images)
     code = (
         "import keras, numpy as np\n"
@@ -62,11 +63,10 @@ def test_fresh_process_with_plain_keras_reloads_it(small, tmp_path):
 
 
 def test_offline_start_is_the_published_backbone(published, monkeypatch):
-    monkeypatch.chdir(PROJECT)
     monkeypatch.setattr(
         keras.applications, "MobileNetV3Small", refuse_download(keras.applications.MobileNetV3Small)
     )
-    model = cu.build_model(53)
+    model = cm.build_model(53)
     assert model.start.startswith("columna de MobileNetV3_card_classifier.h5")
     name = "expanded_conv_3_depthwise"
     mine, theirs = model.get_layer(name), published[0].get_layer(name)
@@ -85,64 +85,73 @@ def refuse_download(build):
 
 
 def test_without_any_start_weights_it_says_what_to_do(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cu, "PUBLISHED_MODEL", tmp_path / "nada.h5")
     monkeypatch.setattr(
         keras.applications, "MobileNetV3Small", refuse_download(keras.applications.MobileNetV3Small)
     )
     with pytest.raises(OSError, match="WEIGHTS = None"):
-        cu.build_model(53)
+        cm.build_model(53)
     with pytest.raises(ValueError, match=r"No se pueden usar los pesos nada\.h5"):
-        cu.build_model(53, weights="nada.h5")
+        cm.build_model(53, weights="nada.h5")
 
 
 def test_start_from_a_whole_model_keeps_its_head(small, tmp_path):
     """Da sus mismas respuestas, con otra inercia; con otras clases o neuronas, lo dice."""
     model, images = small
-    cu.save_model(model, tmp_path / "m.h5", META)
-    mine = cu.build_model(3, tmp_path / "m.h5", dense_units=(8,), bn_momentum=0.9)
+    cm.save_model(model, META, tmp_path / "m.h5")
+    mine = cm.build_model(3, tmp_path / "m.h5", dense_units=(8,), bn_momentum=0.9)
     assert mine.start == "m.h5" and mine.get_layer("conv_bn").momentum == 0.9
     assert np.array_equal(cu.predict(mine, images), cu.predict(model, images))
     for classes, units in ((4, (8,)), (3, (9,)), (3, (8, 8))):
         with pytest.raises(ValueError, match=rf"m\.h5 no es un modelo de {classes} clases"):
-            cu.build_model(classes, tmp_path / "m.h5", dense_units=units)
+            cm.build_model(classes, tmp_path / "m.h5", dense_units=units)
 
 
-def test_json_goes_with_its_h5(small, tmp_path):
+def test_the_h5_carries_its_metadata(small, tmp_path):
+    """El JSON es una copia: sirve para leerlo y para las medidas, si es la suya."""
     model, images = small
     path = tmp_path / "models" / "m.h5"
-    cu.save_model(model, path, META)
-    loaded, metadata = cu.load_model(path)
-    assert metadata["nota"] == "ñ" and metadata["sha256"] == cu.sha256(path)
+    cm.save_model(model, META, path)
+    loaded, metadata = cm.load_model(path)
+    assert metadata == META | {"measures": {}}
     assert np.array_equal(cu.predict(loaded, images), cu.predict(model, images))
     assert sorted(file.name for file in path.parent.iterdir()) == ["m.h5", "m.json"]
 
+    cm.add_measures(path, uno={"x": 1})
+    assert cm.load_model(path)[1]["measures"]["uno"]["x"] == 1
     text = path.with_suffix(".json").read_text("utf-8")
-    path.with_suffix(".json").write_text(text.replace(metadata["sha256"], "0" * 64), "utf-8")
-    with pytest.raises(ValueError, match="el sha256 no coincide"):
-        cu.load_model(path)
-    path.with_suffix(".json").write_text(text.replace('"a",', '"a", "otra",'), "utf-8")
-    with pytest.raises(ValueError, match="da 3 salidas y su JSON nombra 4 clases"):
-        cu.load_model(path)
-    path.with_suffix(".json").write_text(text[:20], "utf-8")
-    with pytest.raises(ValueError, match="no es un JSON"):
-        cu.load_model(path)
+    for other in (text.replace("ñ", "n"), text[:20]):  # de otro modelo, o a medias
+        path.with_suffix(".json").write_text(other, "utf-8")
+        assert cm.load_model(path)[1] == META
     path.with_suffix(".json").unlink()
-    with pytest.raises(FileNotFoundError, match=r"Falta .*m\.json"):
-        cu.load_model(path)
+    assert cm.load_model(path)[1] == META
 
 
-@pytest.mark.parametrize("stage", ["h5 a medias", "json a medias", "antes de renombrar", "entre"])
+def test_a_file_that_is_not_ours_says_so(small, tmp_path):
+    model, _ = small
+    cm.save_model(model, {"class_names": ["a", "b"]}, tmp_path / "m.h5")
+    with pytest.raises(ValueError, match="da 3 salidas y nombra 2 clases"):
+        cm.load_model(tmp_path / "m.h5")
+    model.save(tmp_path / "ajeno.h5", include_optimizer=False)
+    (tmp_path / "roto.h5").write_bytes((tmp_path / "m.h5").read_bytes()[:3000])
+    for name in ("ajeno.h5", "roto.h5"):
+        with pytest.raises(ValueError, match=f"{name} está roto o no lo guardó"):
+            cm.load_model(tmp_path / name)
+    with pytest.raises(FileNotFoundError, match=r"Falta .*nada\.h5"):
+        cm.load_model(tmp_path / "nada.h5")
+
+
+@pytest.mark.parametrize("stage", ["h5 a medias", "antes de renombrar", "entre"])
 def test_killed_while_saving(small, tmp_path, monkeypatch, stage):
     """El proceso muere de golpe en cada paso: queda el modelo viejo o el nuevo, entero."""
     model, images = small
     path = tmp_path / "m.h5"
-    cu.save_model(model, path, {**META, "versión": "vieja"})
-    old = cu.sha256(path)
+    cm.save_model(model, {**META, "versión": "vieja"}, path)
     model.save(tmp_path / "source.h5", include_optimizer=False)
     code = f"""
 import os, sys, pathlib
 sys.path.insert(0, {str(PROJECT)!r})
-import keras, card_utils as cu
+import keras, card_model as cm
 model = keras.models.load_model({str(tmp_path / "source.h5")!r}, compile=False)
 model.layers[-1].bias.assign([1.0, 2.0, 3.0])
 stage = {stage!r}
@@ -158,35 +167,30 @@ if stage == "h5 a medias":
         pathlib.Path(file).write_bytes(b"medio fichero")
         os._exit(9)
     keras.Model.save = save
-if stage == "json a medias":
-    def write_text(self, text, *args):
-        self.write_bytes(text[:30].encode())
-        os._exit(9)
-    pathlib.Path.write_text = write_text
-cu.save_model(model, {str(path)!r}, {{"class_names": ["a", "b", "c"], "versión": "nueva"}})
+cm.save_model(model, {{"class_names": ["a", "b", "c"], "versión": "nueva"}}, {str(path)!r})
 """
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 9
-    _, metadata = cu.load_model(path)
+    _, metadata = cm.load_model(path)
     expected = "nueva" if stage == "entre" else "vieja"
-    assert metadata["versión"] == expected and (cu.sha256(path) == old) == (expected == "vieja")
-    cu.save_model(model, path, {**META, "versión": "tercera"})
-    assert cu.load_model(path)[1]["versión"] == "tercera"
+    assert metadata["versión"] == expected
+    cm.save_model(model, {**META, "versión": "tercera"}, path)
+    assert cm.load_model(path)[1]["versión"] == "tercera"
 
 
 def test_full_disk_keeps_the_old_model(small, tmp_path):
     model, _ = small
     path = tmp_path / "m.h5"
-    cu.save_model(model, path, META)
+    cm.save_model(model, META, path)
     before = {file: file.read_bytes() for file in tmp_path.iterdir()}
     # En otro proceso: HDF5 no sabe terminar bien con un fichero que no pudo cerrar
     code = f"""
 import os, resource, sys
 sys.path.insert(0, {str(PROJECT)!r})
-import card_utils as cu
-model, metadata = cu.load_model({str(path)!r})
+import card_model as cm
+model, metadata = cm.load_model({str(path)!r})
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 try:
-    cu.save_model(model, {str(path)!r}, metadata)
+    cm.save_model(model, metadata, {str(path)!r})
 except OSError as error:
     print(error, flush=True)
 os._exit(0)
@@ -227,7 +231,7 @@ def test_one_fused_step_equals_the_one_of_keras():
         norm = keras.layers.BatchNormalization(momentum=0.9)
         model = keras.Sequential([keras.Input((8, 8, 3)), norm, keras.layers.Conv2D(4, 3)])
         if fused:
-            cu.fuse(norm)
+            cm.fuse(norm)
         model.compile("sgd", "mse")
         model.train_on_batch(images, np.ones((16, 6, 6, 4), np.float32))
         ends.append(model.get_weights())
@@ -244,8 +248,8 @@ def test_wilson_interval(correct, low, high):
     assert [round(100 * x, 1) for x in cu.wilson(correct, 265)] == [low, high]
 
 
-def test_published_model_opens_in_older_keras():
-    with h5py.File(PROJECT / cu.PUBLISHED_MODEL) as file:
+def test_published_model_names_only_what_keras_3_5_knows():
+    with h5py.File(cu.PUBLISHED_MODEL) as file:
         config = json.loads(file.attrs["model_config"])
     known = {  # los argumentos de cada capa en Keras 3.5
         "BatchNormalization": "axis momentum epsilon center scale synchronized beta_initializer "
@@ -264,7 +268,7 @@ def test_published_model_opens_in_older_keras():
 def test_published_model_is_light_and_documented(published):
     model, metadata = published
     assert model.count_params() == 1_019_813
-    assert os.path.getsize(PROJECT / cu.PUBLISHED_MODEL) < 5_000_000
+    assert os.path.getsize(cu.PUBLISHED_MODEL) < 5_000_000
     assert len(metadata["class_names"]) == 53 and metadata["input"]["range"] == [0, 255]
     assert metadata["test"]["total"] == 265
 

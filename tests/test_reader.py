@@ -66,6 +66,29 @@ def test_reading_order_is_by_rows():
     assert [r.card for r in cr.reading_order(cards)] == ["a", "b", "c", "d"]
 
 
+def test_the_surest_is_the_one_that_fills_most_of_the_photo():
+    whole = outline("z", size=300, kind="whole", energy=9)
+    whole.confidence, whole.refused = 0.5, True
+    small, large = outline("a", size=30), outline("b", 100, size=150)
+    small.confidence, large.confidence = 0.97, 0.96
+    assert cr.surest([whole, small, large]).card == "b"  # a casi igual confianza, la mayor
+    large.confidence = 0.6
+    assert cr.surest([whole, small, large]).card == "a"
+    assert cr.surest([whole, corner("c")]).card == "z"  # una esquina floja no basta
+
+
+def test_top_five_are_drawn_from_the_likeliest(monkeypatch):
+    monkeypatch.setattr(cr.plt, "show", lambda: None)
+    names, probabilities = demo_deck.CLASS_NAMES, np.linspace(0, 0.03, 53)
+    cr.plot_top5(np.zeros((224, 224, 3), np.uint8), probabilities, names, truth="joker")
+    axes = cr.plt.gcf().axes[1]
+    shown = [label.get_text() for label in axes.get_yticklabels()]
+    assert shown == [cr.cu.card_name(name) for name in names[:-6:-1]]
+    widths = [bar.get_width() for bar in axes.patches]
+    assert widths == sorted(widths, reverse=True)
+    cr.plt.close()
+
+
 def read_with(monkeypatch, trusted, whole, found):
     """`read_cards` con un buscador de mentira que da las imágenes `found`, en fila."""
     square = np.float32([[0, 0], [50, 0], [50, 70], [0, 70]])
@@ -73,7 +96,7 @@ def read_with(monkeypatch, trusted, whole, found):
     monkeypatch.setattr(card_photo, "find_cards", lambda photo: boxes)
     monkeypatch.setattr(card_photo, "find_indices", lambda photo: np.empty((0, 4, 2)))
     monkeypatch.setattr(card_photo, "straighten", lambda photo, box: found[int(box[0, 0]) // 60])
-    return cr.read_cards(whole, *trusted)
+    return cr.read_cards(*trusted, whole)
 
 
 def test_read_cards_policy(monkeypatch, trusted, deck):
@@ -97,10 +120,10 @@ def test_read_cards_says_what_is_wrong(trusted, tmp_path):
     model, metadata = trusted
     (tmp_path / "nota.jpg").write_text("hola")
     with pytest.raises(ValueError, match="no es una imagen"):
-        cr.read_cards(tmp_path / "nota.jpg", model, metadata, find=False)
-    with pytest.raises(ValueError, match="benchmarks/confianza.py"):
+        cr.read_cards(model, metadata, tmp_path / "nota.jpg", find=False)
+    with pytest.raises(ValueError, match="card_trust.fit_trust"):
         bare = {key: value for key, value in metadata.items() if key != "trust"}
-        cr.read_cards(tmp_path / "nota.jpg", model, bare)
+        cr.read_cards(model, bare, tmp_path / "nota.jpg")
 
 
 def drawn_text(lines, size=(900, 700), height=26):
@@ -128,13 +151,13 @@ PAGE = ["Los 10 ases de la baraja K Q J A", "ganaron 7 de 9 partidas, 8 a 2"] * 
     ids=["texto", "calendario", "ajedrez", "tira"],
 )
 def test_what_has_no_cards_names_none(published, photo):
-    assert all(r.refused for r in cr.read_cards(photo.astype(np.uint8), *published))
+    assert all(r.refused for r in cr.read_cards(*published, photo.astype(np.uint8)))
 
 
 def test_a_huge_photo_and_a_hand_are_read(published):
     hand, truth, indices = scenes.make_spread(np.random.default_rng(3), 5, "fan")
     huge = np.asarray(hand.resize((8000, 6000)))  # 48 megapíxeles
-    told = [r.card for r in cr.read_cards(huge, *published)]
+    told = [r.card for r in cr.read_cards(*published, huge)]
     assert len(told) >= 4 and set(told) <= {name for name, _ in truth}
 
 
@@ -142,13 +165,30 @@ def test_folder_with_a_broken_picture(trusted, deck, tmp_path):
     Image.fromarray(deck[0][0]).save(tmp_path / "a0.png")
     (tmp_path / "b0.jpg").write_bytes(b"rota")
     Image.new("RGB", (300, 200), "gray").save(tmp_path / "c0.png")
-    table = cr.read_folder(tmp_path, *trusted, tmp_path / "salida.csv")
+    (tmp_path / "viaje").mkdir()
+    (tmp_path / "viaje/d0.HEIC").write_bytes(b"ftypheic")
+    for hidden in ("._a0.png", ".cache/e0.png", "__MACOSX/e0.png"):
+        (tmp_path / hidden).parent.mkdir(exist_ok=True)
+        (tmp_path / hidden).write_bytes(b"")
+    table = cr.read_folder(*trusted, tmp_path, tmp_path / "lecturas/salida.csv")
     assert table.card[0] == trusted[1]["class_names"][0] and table.number[0] == 1
     assert "no es una imagen" in table.error[1] and table.refused[2]
-    saved = pd.read_csv(tmp_path / "salida.csv")
+    saved = pd.read_csv(tmp_path / "lecturas/salida.csv")
     columns = "file number card confidence options refused kind box error".split()
     assert list(saved.columns) == columns
-    assert list(saved.file) == ["a0.png", "b0.jpg", "c0.png"]
+    assert list(saved.file) == ["a0.png", "b0.jpg", "c0.png", "viaje/d0.HEIC"]
+    assert "HEIC" in saved.error[3]
+
+
+def test_folder_is_checked_before_reading(trusted, tmp_path, monkeypatch):
+    monkeypatch.setattr(cr, "read_cards", lambda *_: pytest.fail("ya está leyendo"))
+    (tmp_path / "a.jpg").write_bytes(b"")
+    with pytest.raises(FileNotFoundError, match="No existe la carpeta"):
+        cr.read_folder(*trusted, tmp_path / "nada", tmp_path / "salida.csv")
+    with pytest.raises(ValueError, match="no es una carpeta"):
+        cr.read_folder(*trusted, tmp_path / "a.jpg", tmp_path / "salida.csv")
+    with pytest.raises(OSError):  # ahí no se puede escribir
+        cr.read_folder(*trusted, tmp_path, tmp_path / "a.jpg" / "salida.csv")
 
 
 def test_short_names():

@@ -1,89 +1,92 @@
-"""El reporte dice lo que dicen los registros, también cuando falta alguno o llega uno nuevo."""
+"""Lo que dicen README y reporte es lo que dicen los registros, y cabe en lo que alguien lee."""
 
+import csv
+import json
 import re
 
 import pytest
 from conftest import PROJECT
 
-from benchmarks import reporte
+import card_model as cm
+import card_utils as cu
 
-REPORT = (PROJECT / "Reporte_DL.md").read_text("utf-8")
-HISTORY = {"epoch": [0, 1], "accuracy": [0.5, 0.9], "val_accuracy": [0.1, 0.8]}
-HISTORY |= {"val_loss": [2.5, 0.75], "seconds": [100, 80]}
-
-
-@pytest.fixture()
-def records():
-    """Los registros del repositorio, leídos de nuevo para poder cambiarlos."""
-    return reporte.load_records()
+README, REPORT = ((PROJECT / name).read_text("utf-8") for name in ("README.md", "Reporte_DL.md"))
+OTHERS = REPORT[REPORT.index("## 7. Frente a otros") : REPORT.index("## 8.")]  # leído, no medido
+OURS = README + REPORT.replace(OTHERS, "")
 
 
-def test_report_matches_the_records(records):
-    """Un número cambiado a mano en el texto, o una medida nueva sin rehacerlo, falla."""
-    assert reporte.render(records) == REPORT, "Ejecuta `python benchmarks/reporte.py`."
+def pairs(record):
+    """Las cifras (aciertos, total) de un registro JSON, a cualquier profundidad."""
+    if isinstance(record, dict):
+        if record.keys() >= {"correct", "total"}:
+            yield record["correct"], record["total"]
+        record = list(record.values())
+    for part in record if isinstance(record, list) else []:
+        yield from pairs(part)
 
 
-def test_figures_match_the_records(records):
-    """Cada figura se hizo con los datos de ahora, se enlaza una vez y pesa poco."""
-    wanted = reporte.figures(records)
-    assert {path.stem for path in reporte.FOLDER.glob("*.png")} == set(wanted)
-    assert sorted(re.findall(r"!\[.+?\]\(reporte/(\w+)\.png\)", REPORT)) == sorted(wanted)
-    for name, (_, data) in wanted.items():
-        path = reporte.FOLDER / f"{name}.png"
-        assert reporte.mark_in(path) == reporte.mark(data), f"{name}: rehaz el reporte"
-        assert path.stat().st_size < 150_000, name
+@pytest.fixture(scope="module")
+def metadata():
+    return cm.read_metadata(cu.PUBLISHED_MODEL)
 
 
-def test_length_is_four_to_seven_pages():
-    """Páginas de 450 palabras de prosa, sin tablas, figuras ni títulos."""
-    prose = [line for line in REPORT.splitlines() if not re.match(r"[|#!]", line)]
-    assert 4 <= len(" ".join(prose).split()) / 450 <= 7
+def test_every_share_is_in_a_record_and_well_divided(metadata):
+    study = json.loads((PROJECT / "benchmarks/estudio_2023.json").read_text("utf-8"))
+    known = {*pairs(metadata), *pairs(study)}
+    found = re.findall(r"(\d+)/(\d+) = ([\d.]+) %(?: \(([\d.]+) a ([\d.]+)\))?", OURS)
+    assert len(found) > 20
+    for correct, total, share, *ends in found:
+        correct, total = int(correct), int(total)
+        assert (correct, total) in known, f"{correct}/{total} no está en ningún registro"
+        assert share == f"{100 * correct / total:.1f}"
+        if any(ends):
+            assert ends == [f"{100 * x:.1f}" for x in cu.wilson(correct, total)]
 
 
-def test_a_changed_figure_changes_the_text(records):
-    """Las cifras vienen de los registros: con otro acierto, el texto es otro."""
-    records["model"]["test"]["correct"] -= 1
-    text = reporte.render(records)
-    assert f"{records['model']['test']['correct']}/265 = " in text and text != REPORT
+def test_the_figures_of_one_thing_are_those_of_its_record(metadata):
+    """Aquí, cada rótulo con su cifra: que no baste con que el número exista."""
+    m = metadata["measures"]
+    lines = {
+        "`test`, entero y una sola vez": metadata["test"],
+        "`valid`, con el que se eligió la receta": metadata["valid"],
+        "`test` sin casi copias": metadata["test_clean"],
+        "`valid`, viendo solo la esquina de la carta": m["field"]["corners"],
+        "fotos de otras barajas": m["field"]["decks"],
+        "cartas leídas en fotos de mesas": m["field"]["multi"]["recall"],
+        "cartas leídas en fotos de manos": m["field"]["fan"]["recall"],
+        "imágenes que no son cartas, rechazadas": m["no_cards"]["refused"],
+    }
+    for label, figure in lines.items():
+        written = re.findall(rf"\| {re.escape(label)} \| (\d+)/(\d+) = ", OURS)
+        assert written, label
+        assert set(written) == {(str(figure["correct"]), str(figure["total"]))}, label
+    for text in (
+        f"{metadata['minutes']:.0f} minutos en dos núcleos",
+        f"{metadata['memory_gb']} GB",
+        f"de `test` en {100 * m['trust']['calibrated']['ece']:.1f} %",
+        f"ocupa {m['mobile']['int8']['bytes'] / 1e6:.2f} MB",
+    ):
+        assert text in OURS, text
+    for number, phase in enumerate(metadata["parameters"]["PHASES"], 1):
+        assert f"| {number} | {' | '.join(map(str, phase))} |" in REPORT
 
 
-def test_pending_records_fill_their_places(records):
-    """Con todos los registros no queda nada pendiente, y cada error sale en su fila."""
-    run = {key: records["model"][key] for key in ("valid", "test", "minutes", "environment")}
-    names = "inicial|20 épocas|todos los pasos|otra Dense64|inicial, inercia 0.98".split("|")
-    records["study"] = {name: {**run, "history": HISTORY} for name in names}
-    errors = [
-        ("test/joker/1.jpg", "joker", "king of hearts", 0.7),
-        ("test/two of clubs/3.jpg", "two of clubs", "two of spades", 0.61),
-    ]
-    keys = ("file", "truth", "answer", "confidence")
-    errors = [dict(zip(keys, error, strict=True)) for error in errors]
-    records["model"]["history"] = HISTORY
-    records["model"]["measures"]["confianza"]["test"]["errores"] = errors
-    times = {"minutos": 5, "minutos_2023": 20, "razón": 0.25, "PHASES": [[1, 128, 0]]}
-    times |= {"meta_valid": 0.9245, "valid": 0.93, "imágenes_por_segundo_sin_red": {"128": 600}}
-    times |= {"minutos_sin_red": 20}
-    records["model"]["measures"]["tiempo"] = times
-    records["ablation"] = [ROW]
-    base = {"modelo": "x", "unidad": "%", "imágenes": "265", "máquina": "CPU"}
-    records["stress"] = [
-        {**base, "daño": kind, "grado": "5", "aciertos": "250"}
-        for kind in ("baraja inventada", "ninguno", "ruido")
-    ]
-    text = reporte.render(records)
-    assert "| `test/two of clubs/3.jpg` | dos de tréboles | dos de picas | 61.0 % |" in text
-    assert "(92.45 %) en 5 minutos" in text and "una razón de 0.25" in text
-    assert "En total, 500 aciertos de 530" in text
-    assert "en 1 falla el rango y en 2 el palo" in text
-    assert "pendiente de medir" not in text
-    assert len(reporte.figures(records)) == 5
+def test_errors_of_test_are_named_one_by_one(metadata):
+    for error in metadata["measures"]["trust"]["errors"]:
+        names = cu.card_name(error["truth"]), cu.card_name(error["answer"])
+        assert f"| `{error['file']}` | {' | '.join(names)} |" in REPORT
 
 
-ROW = {"receta": "semilla 0", "minutos": "80", "valid": "260", "pérdida en valid": "0.05"}
-ROW |= {"esquinas": "250", "otras barajas": "138", "no naipes": "25", "máquina": "CPU"}
+def test_ablation_rows_are_those_of_the_record():
+    record = PROJECT / "benchmarks/ablacion.csv"
+    rows = list(csv.DictReader(record.open(encoding="utf-8"))) if record.is_file() else []
+    for row in rows:
+        cells = [row[key] for key in ("receta", "minutos", "valid", "esquinas", "otras barajas")]
+        assert f"| {' | '.join(cells)} |" in REPORT
 
 
-def test_seeds_give_mean_and_range():
-    text = reporte.table([ROW, {**ROW, "receta": "semilla 1", "valid": "262"}], means=True)
-    assert "| semilla 0 | 80 | 260 | 0.05 | 250 | 138 | 25 |" in text
-    assert "| media | 80 (de 80 a 80) | 261 (de 260 a 262) | 0.05 (de 0.05 a 0.05) |" in text
+def test_they_are_short_enough_to_be_read():
+    assert len(README.splitlines()) <= 100
+    assert len(REPORT.split()) <= 3500
+    figures = sorted(path.stem for path in (PROJECT / "reporte").iterdir())
+    assert sorted(re.findall(r"!\[.+?\]\(reporte/(\w+)\.png\)", REPORT)) == figures

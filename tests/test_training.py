@@ -1,5 +1,6 @@
 """Lo que se dibuja para entrenar: barajas que no existen, lo que no es un naipe, y su aumento."""
 
+import cv2
 import numpy as np
 import pytest
 from conftest import PROJECT
@@ -20,6 +21,42 @@ def test_free_cards_are_balanced_repeatable_and_do_not_depend_on_how_many():
     assert np.array_equal(images[:53], fewer)
     assert not np.array_equal(free_deck.draw_free_cards(1, seed=4)[0], fewer)
     assert min(image.std() for image in images) > 2  # en todas hay algo dibujado
+
+
+def test_a_quarter_are_corners_among_other_cards():
+    """Las cuartas de cada clase: la carta, entera, no sale; en las demás sí."""
+    images, labels = free_deck.draw_free_cards(4, seed=3)
+    whole = [
+        cv2.resize(
+            free_deck.draw_free_card(demo_deck.CLASS_NAMES[k], np.random.default_rng([3, i]))[0],
+            (224, 224),
+            interpolation=cv2.INTER_AREA,
+        )
+        for i, k in enumerate(labels)
+    ]
+    other = [not np.array_equal(a, b) for a, b in zip(images, whole, strict=True)]
+    assert (
+        not any(other[:159]) and 35 < sum(other[159:]) <= 52
+    )  # sin comodín, y con el palo al lado
+    again = np.zeros_like(images)
+    assert free_deck.draw_free_cards(4, seed=3, out=again)[0] is again
+    assert np.array_equal(again, images)
+
+
+def test_the_index_of_a_free_card_is_where_it_says():
+    """Ahí hay tinta, y el palo está a su lado."""
+    found = 0
+    for seed in range(30):
+        card, index = free_deck.draw_free_card("nine of spades", np.random.default_rng(seed))
+        if index is None:
+            continue
+        found += 1
+        letter, suit, end = (index * card.shape[1] / demo_deck.WIDTH).round().astype(int)
+        assert (end >= np.maximum(letter, suit)).all()
+        for x, y in (letter, suit):
+            around = card[max(y - 12, 0) : y + 12, max(x - 12, 0) : x + 12].astype(int)
+            assert np.ptp(around, axis=(0, 1)).max() > 40
+    assert found > 15
 
 
 def test_letters_of_a_language_never_name_two_ranks():

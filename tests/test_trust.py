@@ -1,12 +1,12 @@
 """Confianza: calibración, conjuntos, rechazo, lectura de fotos y carpetas, Grad-CAM y LiteRT."""
 
-import json
 import os
 
 import numpy as np
 import pytest
-import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 
+import card_model as cm
 import card_reader as cr
 import card_trust as ct
 import card_utils as cu
@@ -39,7 +39,7 @@ def test_conformal_coverage_and_finite_sample_quantile():
     logits, labels = synthetic(2.5, 8000, seed=1)
     trust = ct.trust_from_logits(logits[:4000], labels[:4000])
     names = [str(i) for i in range(10)]
-    readings = cr.judge(logits[4000:], trust, names)
+    readings = cr.judge({"class_names": names, "trust": trust}, logits[4000:])
     inside = [names[k] in r.options for k, r in zip(labels[4000:], readings, strict=True)]
     assert 0.935 < np.mean(inside) < 0.97
     assert all(r.options[0] == r.card and len(r.options) == len(set(r.options)) for r in readings)
@@ -48,7 +48,8 @@ def test_conformal_coverage_and_finite_sample_quantile():
 def test_threshold_refuses_two_percent_of_correct_cards():
     logits, labels = synthetic(1.0)
     correct = logits.argmax(1) == labels
-    readings = cr.judge(logits, ct.trust_from_logits(logits, labels), list("abcdefghij"))
+    trust = ct.trust_from_logits(logits, labels)
+    readings = cr.judge({"class_names": list("abcdefghij"), "trust": trust}, logits)
     refused = np.array([r.refused for r in readings])
     assert refused[correct].sum() == pytest.approx(0.02 * correct.sum(), abs=1)
 
@@ -66,11 +67,11 @@ def test_logits_are_those_of_the_network(published, deck):
 
 
 def test_noise_is_refused_and_cards_are_not(published, deck):
-    trust = ct.fit_trust(published[0], *deck)
+    model, metadata = published
+    metadata = {**metadata, "trust": ct.fit_trust(model, *deck)}
     noise = np.random.default_rng(0).integers(0, 256, (8, 224, 224, 3), dtype=np.uint8)
-    names = published[1]["class_names"]
-    assert all(r.refused for r in cr.judge(ct.predict_logits(published[0], noise)[0], trust, names))
-    cards = cr.judge(ct.predict_logits(published[0], deck[0])[0], trust, names)
+    assert all(r.refused for r in cr.judge_images(model, metadata, noise))
+    cards = cr.judge_images(model, metadata, deck[0])
     assert sum(r.refused for r in cards) <= 4
 
 
@@ -85,12 +86,10 @@ def test_grad_cam_depends_on_class(published, deck):
 
 @pytest.mark.parametrize("quantize, least, most", [(False, 53, 4.3e6), (True, 52, 1.3e6)])
 def test_tflite_agrees_with_keras(published, deck, tmp_path, quantize, least, most):
-    path = ct.export_tflite(
-        published[0], tmp_path / "m.tflite", published[1]["class_names"], quantize
-    )
+    path = cm.export_tflite(*published, tmp_path / "m.tflite", quantize)
     assert path.stat().st_size < most
     assert sorted(os.listdir(tmp_path)) == ["m.json", "m.tflite"]
-    interpreter = tf.lite.Interpreter(str(path))
+    interpreter = Interpreter(str(path))
     interpreter.allocate_tensors()
     answers = []
     for image in deck[0]:
@@ -99,14 +98,6 @@ def test_tflite_agrees_with_keras(published, deck, tmp_path, quantize, least, mo
         answers.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0])
     same = np.argmax(answers, 1) == cu.predict(published[0], deck[0]).argmax(1)
     assert same.sum() >= least
-
-
-def test_measures_are_added_to_the_json_of_the_model(tmp_path):
-    (tmp_path / "m.json").write_text('{"sha256": "a", "measures": {"uno": {"x": 1}}}')
-    cu.add_measures(tmp_path / "m.h5", dos={"y": 2})
-    metadata = json.loads((tmp_path / "m.json").read_text("utf-8"))
-    assert metadata["sha256"] == "a" and metadata["measures"]["uno"] == {"x": 1}
-    assert metadata["measures"]["dos"]["y"] == 2 and "environment" in metadata["measures"]["dos"]
 
 
 def test_interrupted_csv_leaves_the_old_one(tmp_path, monkeypatch):

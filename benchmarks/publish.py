@@ -1,6 +1,6 @@
 """Ejecuta un cuaderno entero y guarda en él sus salidas; los valores por defecto no cambian.
 
-python tests/publish.py Entrenamiento_DL.ipynb DATA_DIR=ruta WEIGHTS=ruta/a/los/pesos.h5
+python benchmarks/publish.py Entrenamiento_DL.ipynb DATA_DIR=ruta WEIGHTS=ruta/a/los/pesos.h5
 """
 
 import base64

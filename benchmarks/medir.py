@@ -1,0 +1,446 @@
+"""Mide un modelo y apunta las cifras en su JSON, en "measures".
+
+python benchmarks/medir.py MODELO DATOS [--field CAMPO] [--only PARTE ...]
+
+Partes: stress (valid dañado y barajas dibujadas), trust (calibración y conjuntos), no_cards (lo
+que no es una carta), field (esquinas de valid y, con CAMPO, fotos de otras barajas, mesas y manos),
+scenes (fotos dibujadas), mobile (LiteRT) y folder (leer una carpeta). CAMPO es una carpeta con
+LABELS.csv (file, group, labels). `no_cards` necesita `pip install scikit-image scikit-learn`.
+
+Solo trust y mobile leen `test`: son para un modelo ya elegido.
+"""
+
+import argparse
+import csv
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+
+import card_model as cm  # noqa: E402
+import card_photo as cp  # noqa: E402
+import card_reader as cr  # noqa: E402
+import card_trust as ct  # noqa: E402
+import card_utils as cu  # noqa: E402
+from demo_deck import CLASS_NAMES, STYLES, draw_card, photograph  # noqa: E402
+from free_deck import draw_free_cards  # noqa: E402
+from no_cards import KINDS, SIZE  # noqa: E402
+from scenes import make_scene, make_spread  # noqa: E402
+
+SEED = 7  # la de entrenar es otra: ninguna carta dibujada se repite
+SIDE = cu.IMAGE_SHAPE[0]
+# Daño: (unidad, tres grados de menos a más)
+STRESSES = {
+    "giro": ("grados", (15, 45, 90)),
+    "inclinación": ("% del lado", (10, 20, 30)),
+    "lejos": ("% del lado", (75, 55, 40)),
+    "corrida": ("% del lado", (5, 10, 15)),
+    "oscura": ("% de la luz", (70, 45, 25)),
+    "quemada": ("% de la luz", (130, 160, 200)),
+    "sombra": ("% de la luz", (60, 40, 20)),
+    "tono": ("% por canal", (15, 30, 45)),
+    "sin color": ("% del color", (50, 20, 0)),
+    "desenfoque": ("sigma en px", (1.0, 1.8, 2.6)),
+    "ruido": ("sigma en niveles", (12, 25, 50)),
+    "JPEG": ("calidad", (30, 15, 8)),
+    "tapada": ("% del área", (5, 10, 20)),
+}
+PHOTOS = (  # de scikit-image: solo lo que viene en el paquete, sin descargar nada
+    "astronaut.png brick.png camera.png cell.png chelsea.png clock_motion.png coffee.png coins.png "
+    "grass.png gravel.png horse.png hubble_deep_field.jpg ihc.png moon.png motorcycle_left.png "
+    "page.png retina.jpg rocket.jpg text.png"
+)
+
+
+def count(hits):
+    """{"correct": k, "total": n} de una lista de aciertos."""
+    return {"correct": int(np.sum(hits)), "total": len(hits)}
+
+
+def hits(model, images, labels):
+    """bool [n]: qué imágenes nombra bien."""
+    return cu.predict(model, images).argmax(1) == labels
+
+
+# --- Daños -----------------------------------------------------------------------------------
+
+
+def on_table(image, corners, rng):
+    """La carta llevada a otras cuatro esquinas ([4, 2] en 0..1, desde arriba a la izquierda)."""
+    stains = rng.uniform(40, 200, 3) + rng.uniform(-30, 30, (5, 5, 3))
+    table = cv2.resize(stains.clip(0, 255), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    ends = np.float32([[0, 0], [1, 0], [1, 1], [0, 1]]) * SIDE
+    warp = cv2.getPerspectiveTransform(ends, np.float32(corners) * SIDE)
+    moved, here = (
+        cv2.warpPerspective(x, warp, (SIDE, SIDE), flags=cv2.INTER_AREA)
+        for x in (image.astype(np.float32), np.ones_like(image, np.float32))
+    )
+    return moved + (1 - here) * table
+
+
+def damage(image, kind, degree, rng):
+    """Una imagen con un daño.
+
+    Args:
+        image: uint8 [224, 224, 3] en 0..255.
+        kind: clave de STRESSES.
+        degree: grado, en la unidad que da STRESSES.
+        rng: `numpy.random.Generator`, de donde salen sentidos, lugares y fondos.
+
+    Returns:
+        uint8 [224, 224, 3].
+    """
+    x, share, side = image.astype(np.float32), degree / 100, rng.choice([-1, 1])
+    square = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2
+    if kind == "giro":  # encogida lo justo para que quepa entera
+        angle = np.deg2rad(side * degree)
+        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        x = on_table(x, square @ turn / np.abs(turn[0]).sum() + 0.5, rng)
+    elif kind == "inclinación":
+        x = on_table(
+            x, square * (1 - share / 2) + rng.uniform(-share, share, (4, 2)) / 4 + 0.5, rng
+        )
+    elif kind == "lejos":  # sin el aplastado a un cuadrado: 5 de ancho por 7 de alto
+        away = rng.uniform(-0.5, 0.5, 2) * (1 - share)
+        x = on_table(x, square * [share * 5 / 7, share] + 0.5 + away, rng)
+    elif kind == "corrida":
+        x = on_table(x, square + 0.5 + share * rng.choice([-1, 1], 2), rng)
+    elif kind in ("oscura", "quemada"):
+        x *= share
+    elif kind == "sombra":
+        line = np.linspace(1, share, SIDE)[::side]
+        x *= line[:, None, None] if rng.random() < 0.5 else line[:, None]
+    elif kind == "tono":
+        x *= 1 + share * rng.permutation([-1, rng.choice([-1, 1]), 1])
+    elif kind == "sin color":
+        gray = x.mean(-1, keepdims=True)
+        x = gray + share * (x - gray)
+    elif kind == "desenfoque":
+        x = cv2.GaussianBlur(x, None, degree)
+    elif kind == "ruido":
+        x += rng.normal(0, degree, x.shape)
+    elif kind == "JPEG":
+        _, code = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, degree])
+        x = cv2.imdecode(code, cv2.IMREAD_COLOR)
+    elif kind == "tapada":
+        length = int(SIDE * share**0.5)
+        top, left = rng.integers(0, SIDE - length, 2)
+        x[top : top + length, left : left + length] = rng.uniform(0, 255, 3)
+    return np.clip(x, 0, 255).astype(np.uint8)
+
+
+def stress(model, metadata, data, field):
+    """`valid` girado, lejos, mal iluminado, borroso, tapado..., y cartas de barajas dibujadas."""
+    images, labels, _ = cu.load_split(data, "valid", metadata["class_names"])
+    kinds = {}
+    for kind, (unit, degrees) in STRESSES.items():
+        kinds[kind] = {"unit": unit, "degrees": degrees, "results": []}
+        for degree in degrees:
+            rng = np.random.default_rng(SEED)
+            hurt = np.stack([damage(image, kind, degree, rng) for image in images])
+            kinds[kind]["results"].append(count(hits(model, hurt, labels)))
+    none = count(hits(model, images, labels))
+    every = [none, *(result for kind in kinds.values() for result in kind["results"])]
+    total = {key: sum(result[key] for result in every) for key in none}
+    drawn = count(hits(model, *draw_free_cards(10, SEED)))
+    return {"all": total, "none": none, "kinds": kinds, "drawn_decks": drawn}
+
+
+# --- Confianza -------------------------------------------------------------------------------
+
+
+def perfect_ece(confidence, draws=1000):
+    """El ECE que daría el azar si cada seguridad fuera exacta: media y percentil 95."""
+    rng, confidence = np.random.default_rng(0), np.asarray(confidence)
+    right = rng.random((draws, len(confidence))) < confidence
+    found = [ct.reliability(confidence, row)["ece"] for row in right]
+    return {"mean": float(np.mean(found)), "percentile_95": float(np.quantile(found, 0.95))}
+
+
+def sets(readings, truth):
+    """Cuántos conjuntos conformes llevan la carta verdadera, y cuántas cartas llevan de media."""
+    inside = [name in r.options for name, r in zip(truth, readings, strict=True)]
+    return {"covered": count(inside), "size": float(np.mean([len(r.options) for r in readings]))}
+
+
+def corner(image, share=(0.36, 0.30)):
+    """La esquina superior izquierda de una carta, estirada: lo que ocupa del alto y del ancho."""
+    height, width = (round(side * part) for side, part in zip(image.shape, share, strict=False))
+    return cu.squash(image[:height, :width])
+
+
+def trust(model, metadata, data, field):
+    """Calibración, conjuntos y rechazo en `test`; y los conjuntos donde la red duda."""
+    names = metadata["class_names"]
+    images, labels, files = cu.load_split(data, "test", names)
+    logits = ct.predict_logits(model, images)[0]
+    readings, right = cr.judge(metadata, logits), logits.argmax(1) == labels
+    refused = np.array([r.refused for r in readings])
+    errors = [
+        {
+            **{"file": "/".join(file.parts[-3:]), "truth": file.parent.name},
+            **{"answer": r.card, "confidence": round(r.confidence, 4)},
+        }
+        for file, r, good in zip(files, readings, right, strict=True)
+        if not good
+    ]
+    valid, valid_labels, _ = cu.load_split(data, "valid", names)
+    truth, rng = [names[k] for k in valid_labels], np.random.default_rng(SEED)
+    hard = {"corner": [corner(image) for image in valid]}
+    hard["far"] = [damage(image, "lejos", 40, rng) for image in valid]
+    hard["blurred"] = [damage(image, "desenfoque", 2.6, rng) for image in valid]
+    hard = {k: sets(cr.judge_images(model, metadata, np.stack(v)), truth) for k, v in hard.items()}
+    return {
+        "raw": ct.reliability(np.exp(ct.log_softmax(logits)).max(1), right),
+        "calibrated": ct.reliability([r.confidence for r in readings], right),
+        "perfect_ece": perfect_ece([r.confidence for r in readings]),
+        "sets": {"test": sets(readings, [names[k] for k in labels]), **hard},
+        "cards_refused": count(refused),
+        "errors_refused": count(refused[~right]),
+        "errors": errors,
+    }
+
+
+def photo_crop(rng, photos):
+    """Recorte al azar (del 40 al 100 % del lado) de una foto, a veces en espejo."""
+    image = photos[rng.integers(len(photos))]
+    side = np.array(image.size) * rng.uniform(0.4, 1)
+    x, y = rng.uniform(0, 1, 2) * (image.size - side)
+    image = image.resize(SIZE, box=(x, y, x + side[0], y + side[1]))
+    return image.transpose(0) if rng.random() < 0.5 else image  # 0: espejo
+
+
+def no_cards(model, metadata, data, field):
+    """Imágenes que no son cartas, dibujadas o fotos, y cartas de la baraja dibujada, rechazadas."""
+    import matplotlib
+    import skimage
+    import sklearn.datasets
+    from PIL import Image
+
+    files = [Path(skimage.__file__).parent / "data" / name for name in PHOTOS.split()]
+    files.append(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))
+    photos = [Image.open(file).convert("RGB") for file in files]
+    photos += [Image.fromarray(image) for image in sklearn.datasets.load_sample_images().images]
+    draw = {**KINDS, "foto": lambda rng: photo_crop(rng, photos)}
+    kinds, scores = {}, []
+    for k, kind in enumerate(draw):
+        rngs = [np.random.default_rng([SEED, k, i]) for i in range(100 if kind == "foto" else 50)]
+        images = np.stack([np.asarray(draw[kind](rng)) for rng in rngs])
+        readings = cr.judge_images(model, metadata, images)
+        kinds[kind] = count([r.refused for r in readings])
+        scores += [r.energy for r in readings]
+    images = cu.load_split(data, "valid", metadata["class_names"])[0]
+    cards = np.array([r.energy for r in cr.judge_images(model, metadata, images)])
+    deck = []
+    for c, name in enumerate(CLASS_NAMES):
+        for i in range(3):
+            rng = np.random.default_rng([SEED, c, i])
+            style = rng.choice(list(STYLES))
+            deck.append(np.asarray(photograph(draw_card(name, style, rng, 256), rng)))
+    drawn = [r.refused for r in cr.judge_images(model, metadata, np.stack(deck))]
+    return {
+        "refused": {k: sum(kind[k] for kind in kinds.values()) for k in ("correct", "total")},
+        "kinds": kinds,
+        "auroc": float(np.mean(cards[:, None] > scores)),  # Mann-Whitney
+        "drawn_cards_refused": count(drawn),
+    }
+
+
+# --- Fotos -----------------------------------------------------------------------------------
+
+
+def tally(cases, model, metadata):
+    """Las cifras de unas fotos con varias cartas, y enseña los fallos.
+
+    Args:
+        cases: (nombre, foto o ruta, cartas que se ven, y las que además asoman) de cada una.
+    """
+    found = cards = named = clean = 0
+    seconds = []
+    for name, source, truth, partly in cases:
+        began = time.monotonic()
+        readings = cr.read_cards(model, metadata, source)
+        seconds.append(time.monotonic() - began)
+        told = Counter(r.card for r in readings if not r.refused)
+        truth = Counter(truth)
+        told -= told & (Counter(partly) - truth)  # ni fallo ni acierto
+        found, cards = found + (told & truth).total(), cards + truth.total()
+        named, clean = named + told.total(), clean + (told == truth)
+        if told != truth:
+            print(name, "| falta:", *(truth - told), "| sobra:", *(told - truth), flush=True)
+    recall = {"correct": found, "total": cards}
+    figures = {"recall": recall, "precision": {"correct": found, "total": named}}
+    ms = round(1000 * float(np.median(seconds)))
+    return {**figures, "clean": {"correct": clean, "total": len(seconds)}, "ms": ms}
+
+
+def read_labels(field, group):
+    """(nombre, ruta, lista de cartas) de cada foto de un grupo de LABELS.csv."""
+    with open(Path(field, "LABELS.csv"), encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
+    rows = [row for row in rows if row["group"] == group]
+    return [(row["file"], Path(field, row["file"]), row["labels"].split(";")) for row in rows]
+
+
+def field(model, metadata, data, folder):
+    """La esquina sola de las cartas de `valid`; y fotos de otras barajas, de mesas y de manos."""
+    images, labels, _ = cu.load_split(data, "valid", metadata["class_names"])
+    corners = np.stack([corner(image) for image in images])
+    result = {"corners": count(hits(model, corners, labels))}
+    if not folder:
+        return result
+    right = []
+    for name, file, (truth,) in read_labels(folder, "deck"):
+        card = cr.read_cards(model, metadata, file)[0].card
+        right.append(card == truth)
+        if card != truth:
+            print(f"{name}: {truth} -> {card}", flush=True)
+    result["decks"] = count(right)
+    for group in ("multi", "fan", "not_a_card"):
+        cases = [(*case, []) for case in read_labels(folder, group)]
+        if group == "not_a_card":
+            cases = [(name, file, [], []) for name, file, *_ in cases]
+        result[group] = tally(cases, model, metadata)
+    return result
+
+
+def drawn_scenes(layout, seeds):
+    """Escenas dibujadas: (nombre, foto, cartas con un índice a la vista, todas) de cada una."""
+    for seed in seeds:
+        rng = np.random.default_rng([seed, 25, len(layout)])
+        if layout in ("one", "apart"):
+            image, truth = make_scene(rng, 1 if layout == "one" else int(rng.integers(2, 8)))
+            names = [name for name, _ in truth]
+        else:
+            most = 8 if layout == "touching" else 14
+            image, truth, indices = make_spread(rng, int(rng.integers(5, most)), layout)
+            names = [name for (name, _), seen in zip(truth, indices, strict=True) if seen]
+        yield f"{layout} {seed}", np.asarray(image), names, [name for name, _ in truth]
+
+
+def overlap(one, other):
+    """Intersección entre unión, 0..1, de dos cuadriláteros convexos [4, 2]."""
+    one, other = np.float32(one), np.float32(other)
+    shared = cv2.intersectConvexConvex(one, other)[0]
+    return shared / (cp.area(np.stack([one, other])).sum() - shared)
+
+
+def scenes(model, metadata, data, folder, first=0, photos=100):
+    """Fotos dibujadas de una carta, de cartas sueltas, en fila, en cascada y en abanico."""
+    seeds, result, found = range(first, first + photos), {}, []
+    for layout in ("one", "apart", "touching", "cascade", "fan"):
+        result[layout] = tally(drawn_scenes(layout, seeds), model, metadata)
+    for seed in seeds:
+        scene, truth = make_scene(np.random.default_rng([seed, 1]), 2 + seed % 3)
+        boxes = cp.find_cards(np.asarray(scene))
+        found += [any(overlap(box, corners) > 0.8 for box in boxes) for _, corners in truth]
+    return {**result, "outlines_found": count(found)}
+
+
+# --- Móvil y carpeta -------------------------------------------------------------------------
+
+
+def runner(interpreter):
+    """Función de float32 [1, 224, 224, 3] a probabilidades [1, clases]."""
+    source = interpreter.get_input_details()[0]["index"]
+    target = interpreter.get_output_details()[0]["index"]
+
+    def run(image):
+        interpreter.set_tensor(source, image)
+        interpreter.invoke()
+        return interpreter.get_tensor(target)
+
+    return run
+
+
+def mobile(model, metadata, data, field):
+    """LiteRT frente a Keras en `test`, imagen a imagen y por turnos; el de int8 se queda."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    images, labels, _ = cu.load_split(data, "test", metadata["class_names"])
+    path = Path(metadata["path"])
+    runs, sizes = {"keras": model.predict_on_batch}, {"keras": path.stat().st_size}
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in ("float32", "int8"):
+            folder = path.parent if name == "int8" else Path(scratch)
+            file = folder / f"{path.stem}_{name}.tflite"
+            cm.export_tflite(model, metadata, file, quantize=name == "int8")
+            interpreter = Interpreter(model_content=file.read_bytes(), num_threads=2)
+            interpreter.allocate_tensors()
+            runs[name], sizes[name] = runner(interpreter), file.stat().st_size
+    answers, times = {name: [] for name in runs}, {name: [] for name in runs}
+    for run in runs.values():
+        for _ in range(5):  # calentar
+            run(images[:1].astype(np.float32))
+    for image in images:
+        for name, run in runs.items():
+            start = time.perf_counter()
+            answers[name].append(run(image[None].astype(np.float32))[0])
+            times[name].append(1000 * (time.perf_counter() - start))
+    best = {name: np.argmax(answer, 1) for name, answer in answers.items()}
+    return {
+        name: {
+            "bytes": sizes[name],
+            "as_keras": count(best[name] == best["keras"]),
+            "test": count(best[name] == labels),
+            "ms": round(float(np.median(times[name])), 2),
+            "ms_percentile_95": round(float(np.quantile(times[name], 0.95)), 2),
+        }
+        for name in runs
+    }
+
+
+def folder(model, metadata, data, field, photos=400):
+    """Imágenes por segundo y memoria de `read_folder`: una carpeta, y otra cuatro veces mayor."""
+    result = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for part, size in (("quarter", photos // 4), ("whole", photos)):
+            place = Path(scratch, part)
+            place.mkdir()
+            for i in range(size):  # cien cartas distintas, repetidas: dibujarlas es lo lento
+                file = place / f"{i:05d}.jpg"
+                if i >= 100:
+                    file.write_bytes((place / f"{i % 100:05d}.jpg").read_bytes())
+                    continue
+                rng = np.random.default_rng(i)
+                card = draw_card(CLASS_NAMES[i % 53], rng.choice(list(STYLES)), rng, 256)
+                photograph(card, rng).save(file, quality=85)
+            start = time.monotonic()
+            cr.read_folder(model, metadata, place, Path(scratch, f"{part}.csv"))
+            speed = round(size / (time.monotonic() - start), 1)
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+            result[part] = {"photos": size, "per_second": speed, "memory_mb": memory}
+    return result
+
+
+# folder primero: mide la memoria máxima del proceso
+PARTS = {part.__name__: part for part in (folder, stress, trust, no_cards, field, scenes, mobile)}
+
+
+def main():
+    """Mide las partes pedidas, una tras otra, y apunta cada una."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", help="el .h5")
+    parser.add_argument("data", help="carpeta con train/, valid/ y test/")
+    parser.add_argument("--field", help="carpeta con LABELS.csv")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    chosen = parser.parse_args()
+    model, metadata = cm.load_model(chosen.model)
+    for name in chosen.only:
+        figures = PARTS[name](model, {**metadata, "path": chosen.model}, chosen.data, chosen.field)
+        print(name, json.dumps(figures, ensure_ascii=False), flush=True)
+        cm.add_measures(chosen.model, **{name: figures})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,279 @@
+"""La red: construirla, guardarla con sus metadatos, cargarla y exportarla al móvil."""
+
+import io
+import json
+import os
+import time
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import h5py
+import keras
+import tensorflow as tf
+
+import card_utils as cu
+
+# Opciones de capa posteriores a Keras 3.5, que aquí valen lo mismo que si no estuvieran
+NEW_KEYS = {"input_axes", "output_axes", "renorm", "renorm_clipping", "renorm_momentum"}
+NEW_KEYS |= {"quantization_config"}
+
+
+def build_model(
+    class_count, weights="imagenet", dense_units=(128,), bn_momentum=0.98, side=cu.IMAGE_SHAPE[0]
+):
+    """MobileNetV3Small -> GlobalAveragePooling2D -> Dense(s) relu -> Dense(clases, softmax).
+
+    Args:
+        class_count: número de clases.
+        weights: "imagenet", la ruta de unos pesos sin cabeza o de un modelo entero hecho aquí, o
+            None (al azar). Si ImageNet no se puede descargar, se parte de la columna del modelo
+            publicado y se avisa.
+        dense_units: neuronas de cada capa densa intermedia.
+        bn_momentum: inercia de BatchNorm, 0..1. La de Keras, 0.999, deja las estadísticas de
+            evaluación unos 1000 pasos atrás.
+        side: lado de las imágenes en píxeles, o None si cambia al entrenar (siempre par).
+
+    Returns:
+        `keras.Model` de [b, side, side, 3] en 0..255 a probabilidades [b, class_count]; en su
+        atributo `start`, de qué pesos parte de verdad, en palabras.
+
+    Raises:
+        ValueError: `weights` no es un fichero de pesos de MobileNetV3Small sin cabeza, ni un
+            modelo entero con esas clases y capas densas.
+        OSError: no hay red ni modelo publicado del que partir.
+    """
+
+    def mobilenet(weights):
+        return keras.applications.MobileNetV3Small(
+            input_shape=(side, side, 3), include_top=False, weights=weights
+        )
+
+    start, whole = Path(weights).name if weights else "al azar", False
+    try:
+        if weights and weights != "imagenet":
+            with h5py.File(weights) as file:
+                whole = "model_weights" in file
+        base = mobilenet(None if whole else weights)
+    except Exception as error:  # sin red, fichero que falta o pesos de otra red
+        if weights != "imagenet":
+            raise ValueError(f"No se pueden usar los pesos {weights}: {error}") from error
+        if not cu.PUBLISHED_MODEL.is_file():
+            raise OSError(
+                f"Sin red para bajar ImageNet y sin {cu.PUBLISHED_MODEL}: recupera ese fichero, o "
+                'pon WEIGHTS = None para empezar al azar o WEIGHTS = "ruta" a unos pesos tuyos.'
+            ) from error
+        start = f"columna de {cu.PUBLISHED_MODEL.name}, porque ImageNet no se pudo descargar"
+        base, published = (
+            mobilenet(None),
+            keras.models.load_model(cu.PUBLISHED_MODEL, compile=False),
+        )
+        for layer in base.layers:
+            if layer.weights:
+                layer.set_weights(published.get_layer(layer.name).get_weights())
+
+    base = reloadable(base)
+    for layer in base.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = bn_momentum
+            fuse(layer)
+    x = keras.layers.GlobalAveragePooling2D()(base.output)
+    for units in dense_units:
+        x = keras.layers.Dense(units, activation="relu")(x)
+    outputs = keras.layers.Dense(class_count, activation="softmax")(x)
+    model = keras.Model(base.input, outputs, name="MobileNetV3_card_classifier")
+    if whole:
+        try:
+            model.load_weights(weights)
+        except ValueError as error:
+            raise ValueError(
+                f"{weights} no es un modelo de {class_count} clases con DENSE_UNITS = "
+                f"{list(dense_units)}: {error}"
+            ) from error
+    model.start = start
+    return model
+
+
+def reloadable(base):
+    """La misma red, con `hard_sigmoid` como capa: así su `.h5` se recarga con Keras a secas.
+
+    Keras 3 escribe `hard_sigmoid` como `ReLU(6.)(x + 3.0) * (1/6)`, y esos escalares sueltos
+    guardan un `.h5` que `load_model` rechaza. Las salidas son iguales, salvo el redondeo.
+
+    Args:
+        base: `keras.Model` de la familia MobileNetV3.
+
+    Returns:
+        `keras.Model` equivalente con las mismas capas y pesos.
+    """
+
+    def call(operation, *args, **kwargs):
+        if not isinstance(operation, keras.layers.Layer):  # suma o producto por un escalar
+            return args[0]
+        if isinstance(operation, keras.layers.ReLU) and operation.max_value == 6:
+            return keras.layers.Activation("hard_sigmoid")(args[0])
+        return operation(*args, **kwargs)
+
+    return keras.models.clone_model(base, clone_function=lambda layer: layer, call_function=call)
+
+
+def fuse(layer):
+    """Al entrenar, esta `BatchNormalization` usa la operación fusionada de TensorFlow.
+
+    Keras 3 la escribe con seis operaciones sueltas: fusionada, el paso de entrenamiento de
+    MobileNetV3 baja a tres cuartos. La capa sigue siendo la de Keras, y así se guarda.
+
+    Args:
+        layer: `keras.layers.BatchNormalization` de 4 dimensiones; se cambia en su sitio.
+    """
+    plain = layer.call
+
+    def call(inputs, training=None, mask=None):
+        if not (training and layer.trainable):
+            return plain(inputs, training=training, mask=mask)
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            inputs, layer.gamma, layer.beta, epsilon=layer.epsilon, is_training=True
+        )
+        count = tf.size(inputs) / layer.gamma.shape[0]
+        variance *= tf.cast(1 - 1 / count, variance.dtype)  # la fusionada la divide por n - 1
+        for moving, batch in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
+            moving.assign(layer.momentum * moving + (1 - layer.momentum) * batch)
+        return outputs
+
+    layer.call = call
+
+
+def save_model(model, metadata, path):
+    """Guarda el modelo `.h5`, con sus metadatos dentro, y una copia de ellos en un `.json`.
+
+    Args:
+        model: `keras.Model`.
+        metadata: dict que admita JSON.
+        path: destino, acabado en .h5; el JSON lleva el mismo nombre.
+
+    Raises:
+        OSError: no se pudo escribir (disco lleno, permisos); el modelo anterior sigue.
+    """
+    path, text = Path(path), cu.as_json(metadata)
+    draft = path.with_suffix(".new.h5")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        model.save(draft, include_optimizer=False)
+        with h5py.File(draft, "r+") as file:
+            config = json.loads(file.attrs["model_config"], object_hook=drop_new_keys)
+            file.attrs["model_config"] = json.dumps(config)
+            file.attrs["metadata"] = text
+    except (OSError, RuntimeError) as error:  # h5py usa los dos si el disco se llena
+        draft.unlink(missing_ok=True)
+        raise OSError(f"No se pudo guardar {path} ({error}). El anterior sigue intacto.") from error
+    os.replace(draft, path)
+    cu.write_atomic(path.with_suffix(".json"), text.encode())
+
+
+def read_metadata(path):
+    """Los metadatos que lleva un `.h5` y, si el `.json` de al lado es su copia, sus medidas.
+
+    Raises:
+        FileNotFoundError: falta el `.h5`.
+        ValueError: está roto, o no lo hizo este proyecto.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"Falta {path}. Ejecuta Entrenamiento_DL.ipynb o recupéralo.")
+    try:
+        with h5py.File(path) as file:
+            metadata = json.loads(file.attrs["metadata"])
+    except (OSError, KeyError, ValueError) as error:
+        raise ValueError(
+            f"{path} está roto o no lo guardó Entrenamiento_DL.ipynb ({error})."
+        ) from error
+    try:
+        copy = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    except (OSError, ValueError):  # falta o está a medias
+        return metadata
+    measures = copy.pop("measures", {})
+    return {**metadata, "measures": measures} if copy == metadata else metadata
+
+
+def load_model(path=cu.PUBLISHED_MODEL):
+    """Carga un modelo con `keras.models.load_model`, y sus metadatos.
+
+    Args:
+        path: fichero `.h5`.
+
+    Returns:
+        (model, metadata): `keras.Model` y dict.
+
+    Raises:
+        FileNotFoundError: falta el `.h5`.
+        ValueError: está roto, no lo hizo este proyecto, o sus clases no son las de la red.
+    """
+    metadata = read_metadata(path)
+    model = keras.models.load_model(path, compile=False)
+    if model.output_shape[-1] != len(metadata["class_names"]):
+        raise ValueError(
+            f"{path} da {model.output_shape[-1]} salidas y nombra "
+            f"{len(metadata['class_names'])} clases: no se corresponden."
+        )
+    return model, metadata
+
+
+def add_measures(path, **measures):
+    """Añade medidas al JSON de un modelo, clave "measures", con su máquina y su fecha.
+
+    Args:
+        path: fichero `.h5` del modelo.
+        **measures: nombre de lo medido = dict que admita JSON.
+    """
+    metadata = read_metadata(path)
+    for name, values in measures.items():
+        values = {**values, "environment": cu.environment(), "date": time.strftime("%Y-%m-%d")}
+        metadata.setdefault("measures", {})[name] = values
+    cu.write_atomic(Path(path).with_suffix(".json"), cu.as_json(metadata).encode())
+
+
+def drop_new_keys(config):
+    """El mismo dict sin las claves que Keras 3.5 no conoce: así el `.h5` se abre desde 3.5."""
+    return {key: value for key, value in config.items() if key not in NEW_KEYS}
+
+
+def export_tflite(model, metadata, path, quantize=False):
+    """Exporta a LiteRT (TFLite), con un JSON al lado que nombra las clases y la entrada.
+
+    `quantize` guarda en int8 por canal los pesos de las capas con 2500 o más y calcula en float:
+    no hacen falta fotos de calibrar. Las primeras capas pesan poco y, en int8, cambiaban
+    respuestas, como al pasar a int8 también las activaciones. Lo hace `litert-quantizer`; sin
+    él, con aviso, el conversor de TensorFlow (rango dinámico).
+
+    Args:
+        model: clasificador de este proyecto.
+        metadata: dict con "class_names".
+        path: destino, acabado en .tflite; el JSON lleva el mismo nombre.
+        quantize: pesos en int8 (menos de un tercio) en vez de float32.
+
+    Returns:
+        `Path` del fichero; entran float32 [1, 224, 224, 3] en 0..255 y salen probabilidades.
+    """
+    converter, recipe = tf.lite.TFLiteConverter.from_keras_model(model), None
+    if quantize:
+        try:
+            from litert_quantizer import quantizer, recipe  # Colab no lo trae
+        except ImportError:
+            print("Falta litert-quantizer (pip install litert-quantizer): int8 algo menos fiel.")
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    labels = {
+        "class_names": metadata["class_names"],
+        "input": {"shape": [1, *cu.IMAGE_SHAPE], "dtype": "float32", "range": [0, 255]},
+        "preprocess": "RGB, estirada a 224x224 (bilineal), sin dividir: la red reescala dentro",
+        "output": "probabilidades en el orden de class_names, sin calibrar",
+    }
+    with redirect_stdout(io.StringIO()):  # Keras cuenta ahí cada variable que exporta
+        content = converter.convert()
+        if recipe:
+            weights = recipe.weight_only_wi8_afp32()
+            weights[0]["op_config"]["min_weight_elements"] = 2500
+            content = quantizer.Quantizer(content, weights).quantize().quantized_model
+    cu.write_atomic(path, content)
+    cu.write_atomic(path.with_suffix(".json"), cu.as_json(labels).encode())
+    return path
