@@ -86,7 +86,7 @@ def build_model(
             model.load_weights(weights)
         except ValueError as error:
             raise ValueError(
-                f"{weights} no es un modelo de {class_count} clases con DENSE_UNITS = "
+                f"{weights} no es un modelo de {class_count} clases con dense_units = "
                 f"{list(dense_units)}: {error}"
             ) from error
     model.start = start

@@ -27,7 +27,7 @@ CLEAR_MARGIN = 6.0  # las de una esquina que basta para deshacer un contorno con
 SYMBOLS = {"clubs": "♣", "diamonds": "♦", "hearts": "♥", "spades": "♠"}
 
 
-@dataclass
+@dataclass(eq=False)  # con arreglos dentro, dos lecturas no se comparan
 class Reading:
     """Lo que se lee en una imagen.
 
@@ -35,7 +35,7 @@ class Reading:
     options: clases del conjunto conforme, la más segura primero; refused: no parece una carta;
     energy: mayor cuanto más parece una carta; kind: "outline" si se ve su contorno, "corner" si
     solo su índice, "whole" si es la foto entera; box: esquinas [4, 2] en píxeles de la foto;
-    image: uint8 [224, 224, 3] que se juzgó.
+    image: uint8 [224, 224, 3], lo que hay en `box`, enderezado.
     """
 
     card: str
@@ -100,7 +100,7 @@ def read_cards(model, metadata, source, find=True):
         FileNotFoundError, TypeError, ValueError: los de `open_photo`; o falta "trust".
     """
     trust = get_trust(metadata)  # antes de leer nada
-    photo = cu.open_photo(source)
+    photo, scale = cu.open_scaled(source)
     high, wide = photo.shape[:2]
     seen = [("whole", np.float32([[0, 0], [wide, 0], [wide, high], [0, high]]))]
     if find:
@@ -113,13 +113,22 @@ def read_cards(model, metadata, source, find=True):
             cu.squash(photo) if kind == "whole" else card_photo.straighten(photo, box)
             for kind, box in part
         ]
+        images = [
+            card_photo.sharpen(image) if kind == "corner" else image
+            for image, (kind, _) in zip(images, part, strict=True)
+        ]
         judged = judge_images(model, metadata, np.stack(images))
         readings += [
-            replace(reading, kind=kind, box=box, image=image)
-            for reading, (kind, box), image in zip(judged, part, images, strict=True)
+            replace(reading, kind=kind, box=box)
+            for reading, (kind, box) in zip(judged, part, strict=True)
         ]
     cards = one_per_card(readings, trust["refusal_threshold"])
-    return reading_order(cards) if cards else [surest(readings)]
+    cards = reading_order(cards) if cards else [surest(readings)]
+    for r in cards:
+        whole = r.kind == "whole"
+        r.image = cu.squash(photo) if whole else card_photo.straighten(photo, r.box)
+        r.box = scale * r.box
+    return cards
 
 
 def surest(readings):
@@ -137,8 +146,8 @@ def one_per_card(readings, threshold):
     """Una lectura por carta, de todas las de una foto.
 
     Una carta puede verse por su contorno y por dos o cuatro índices: son una. Un contorno con dos
-    cartas dentro no es una carta. La misma carta dos veces (dos barajas) sigue siendo dos si las
-    separa más de una carta.
+    cartas dentro no es una carta. La misma carta dos veces (dos barajas) sigue siendo dos si se ven
+    dos contornos que no se tapan, o dos índices a más de una carta.
 
     Args:
         readings: lista de `Reading`, con `kind` y `box`.
@@ -164,7 +173,10 @@ def one_per_card(readings, threshold):
         best = max([r, *inside] if len(names) == 1 else [r], key=lambda c: c.energy)
         outlines = [c for c in (r, *inside) if c.kind == "outline"]
         frame = outlines[0] if outlines else r
-        cards = [c for c in cards if c not in inside]
+        same = [c for c in cards if c.card == best.card]
+        same = [c for c in same if card_photo.overlap(c.box, frame.box) > 0.1]
+        best = max([best, *same], key=lambda c: c.energy)
+        cards = [c for c in cards if c not in inside and c not in same]
         cards.append(replace(best, kind=frame.kind, box=frame.box))
         corners = [c for c in corners if c not in inside]
     for r in corners:
@@ -245,13 +257,15 @@ def plot_top5(image, probabilities, class_names, truth=None):
     plt.show()
 
 
-def plot_readings(photo, readings):
+def plot_readings(source, readings):
     """Dibuja la foto con lo que se vio de cada carta, y su nombre donde no tapa el índice.
 
     Args:
-        photo: uint8 [alto, ancho, 3].
+        source: la foto, como se dio a `read_cards`.
         readings: lo que da `read_cards`.
     """
+    photo, scale = cu.open_scaled(source)
+    readings = [replace(r, box=r.box / scale) for r in readings]
     _, ax = plt.subplots(figsize=(5.5, 4.2), layout="tight")
     ax.imshow(photo)
     ax.axis("off")
@@ -320,7 +334,7 @@ def read_folder(model, metadata, folder, csv_path):
 
     Raises:
         FileNotFoundError: no existe la carpeta.
-        ValueError: no es una carpeta, no tiene imágenes, o falta "trust".
+        ValueError: no es una carpeta, no tiene imágenes, `csv_path` lo es, o falta "trust".
         OSError: no se puede escribir ahí el CSV; se comprueba antes de leer nada.
     """
     get_trust(metadata)
@@ -331,9 +345,12 @@ def read_folder(model, metadata, folder, csv_path):
         raise ValueError(f"{folder} no es una carpeta: una foto suelta se lee con read_cards.")
     known = cu.EXTENSIONS | {".heic", ".heif"}  # estas no se abren: tendrán su error
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in known)
-    files = [p for p in files if not any(n[0] in "._" for n in p.relative_to(folder).parts)]
+    hidden = ("__MACOSX", ".")  # del sistema
+    files = [p for p in files if not any(n.startswith(hidden) for n in p.relative_to(folder).parts)]
     if not files:
         raise ValueError(f"No hay imágenes en {folder} ({', '.join(sorted(cu.EXTENSIONS))}).")
+    if csv_path.is_dir():
+        raise ValueError(f"{csv_path} es una carpeta: falta el nombre del CSV.")
     csv_path.parent.mkdir(parents=True, exist_ok=True)
     cu.write_atomic(csv_path.with_suffix(".prueba"), b"")
     csv_path.with_suffix(".prueba").unlink()

@@ -192,7 +192,8 @@ def repair_labels(labels, files, class_names, faults=cu.FAULTS):
     if files and (files[0].parents[2] / "deck.json").is_file():
         return np.array(labels, np.int32), 0  # la baraja dibujada repite nombres de fichero
     with open(faults, encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["kind"] == "wrong_label"]
+        rows = [row for row in csv.DictReader(file) if row["class"] in class_names]
+    rows = [row for row in rows if row["kind"] == "wrong_label"]
     true = {row["file"]: class_names.index(row["class"]) for row in rows}
     found = [true.get("/".join(file.parts[-3:])) for file in files]
     fixed = [old if new is None else new for old, new in zip(labels, found, strict=True)]
@@ -258,7 +259,7 @@ class EpochLine(keras.callbacks.Callback):
         print(
             f"Época {epoch + 1:2d}/{self.epochs} · pérdida {logs['loss']:.3f} · "
             f"exactitud {train:.1f} % · valid {valid:.1f} % · "
-            f"{logs['seconds']:.0f} s · faltan {left:.0f} min",
+            f"{logs['seconds']:.0f} s · a este ritmo faltan {left:.0f} min",
             flush=True,
         )
 
@@ -295,7 +296,7 @@ def peak_memory():
         import resource
     except ImportError:  # Windows
         return None
-    unit = 1e9 if sys.platform == "darwin" else 1e6
+    unit = 1e9 if sys.platform == "darwin" else 1e9 / 1024  # macOS la da en bytes; Linux, en KiB
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 2)
 
 

@@ -205,16 +205,16 @@ def load_split(root, split, class_names, keep=True):
 # --- Imágenes --------------------------------------------------------------------------------
 
 
-def open_photo(source, max_side=None):
+def open_photo(source):
     """Lee una imagen cualquiera sin deformarla: EXIF, transparencia sobre blanco y RGB.
+
+    Un JPG grande se decodifica a la mitad o menos, de no menos de 1024 px de lado.
 
     Args:
         source: ruta, bytes, fichero binario abierto, `PIL.Image` o arreglo en 0..255 de forma
             [alto, ancho], [alto, ancho, 3] en RGB o [alto, ancho, 4] en RGBA. Lo que da
             `cv2.imread` es BGR, y no se nota: pásalo como `photo[..., ::-1]`. De una animación
             se lee el primer cuadro.
-        max_side: píxeles del lado mayor, si hay que reducirla; por omisión no se reduce, salvo
-            el JPG grande, que puede decodificarse a una fracción de no menos de 1024 px de lado.
 
     Returns:
         uint8 [alto, ancho, 3] en 0..255.
@@ -224,6 +224,11 @@ def open_photo(source, max_side=None):
         TypeError: `source` es de otro tipo.
         ValueError: no es una imagen legible, está cortada o mide menos de 32 px de lado.
     """
+    return open_scaled(source)[0]
+
+
+def open_scaled(source):
+    """(photo, scale): la de `open_photo`, y cuánto mayor es la original, por el mismo `source`."""
     is_path, name = isinstance(source, (str, os.PathLike)), "la imagen"
     if is_path:
         name = source
@@ -243,8 +248,10 @@ def open_photo(source, max_side=None):
     try:
         given = isinstance(source, Image.Image)
         with nullcontext(source) if given else Image.open(source) as image:
-            side = max(max_side or 0, 1024)
-            image.draft("RGB", (side, side))  # un JPG de 12 Mpx se decodifica ya reducido
+            before = image.width
+            if not given:
+                image.draft("RGB", (1024, 1024))
+            scale = before / image.width
             image = ImageOps.exif_transpose(image)
             if min(image.size) < MIN_SIDE:
                 raise ValueError(f"mide {image.width}x{image.height} px; mínimo {MIN_SIDE} de lado")
@@ -255,10 +262,7 @@ def open_photo(source, max_side=None):
             if image.has_transparency_data:
                 image = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-            image = image.convert("RGB")
-            if max_side and max(image.size) > max_side:
-                image.thumbnail((max_side, max_side))
-            return np.asarray(image)
+            return np.asarray(image.convert("RGB")), scale
     except FileNotFoundError:
         raise FileNotFoundError(f"No existe el fichero {name}.") from None
     except UnidentifiedImageError:

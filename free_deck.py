@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from card_photo import index_corners
+from card_photo import index_corners, sharpen
 from demo_deck import (
     CLASS_NAMES,
     FONTS,
@@ -224,9 +224,9 @@ def draw_covered(card, index, others, rng):
 
 
 def small_photo(seen):
-    """Una imagen pequeña, de 0..255, ampliada al cuadro de la red."""
+    """Una imagen pequeña, de 0..255, ampliada al cuadro de la red y realzada, como al leerla."""
     seen = seen.clip(0, 255).astype(np.uint8)
-    return cv2.resize(seen, (224, 224), interpolation=cv2.INTER_CUBIC)
+    return sharpen(cv2.resize(seen, (224, 224), interpolation=cv2.INTER_CUBIC))
 
 
 def draw_face_side(pen, rank, suit, style, color, rng):

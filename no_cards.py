@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from demo_deck import (
     HEIGHT,
     RANKS,
+    SUITS,
     WHITE,
     WIDTH,
     Pen,
@@ -309,6 +310,13 @@ def card_middle(rng):
     return Image.fromarray(card).resize((small, small), box=box.tolist()).resize(SIZE)
 
 
+def mirrored(rng):
+    """Naipe en un espejo: sus letras no existen. Las simétricas, como la A, no valen."""
+    rank = str(rng.choice("two three four five six seven nine jack queen king".split()))
+    card, _ = draw_free_card(f"{rank} of {rng.choice(SUITS)}", rng)
+    return Image.fromarray(card[:, ::-1]).resize(SIZE)
+
+
 def picture_card(rng):
     """Carta ilustrada sin índice, como las de hanafuda o las de colección."""
     card, pen, style = blank_sheet(rng)
@@ -362,6 +370,7 @@ LOOKALIKES = {
     "número sin palo": bare_number,
     "juego de colores": color_deck,
     "centro de naipe": card_middle,
+    "naipe en espejo": mirrored,
     "ilustración": picture_card,
     "dominó": domino,
     "SET": set_card,
@@ -379,7 +388,7 @@ def draw_no_cards(count, seed=0):
         uint8 [count, 224, 224, 3] en 0..255.
     """
     plain, near = list(KINDS.values()), list(LOOKALIKES.values())
-    near += near[:4] * 2  # las más parecidas, tres veces
+    near += near[:5] * 2  # las más parecidas, tres veces
     images = np.empty((count, *SIZE, 3), np.uint8)
     for i in range(count):
         kinds, rng = (plain, near)[i % 2], np.random.default_rng([seed, 2, i])

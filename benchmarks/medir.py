@@ -34,7 +34,7 @@ import card_trust as ct  # noqa: E402
 import card_utils as cu  # noqa: E402
 from demo_deck import CLASS_NAMES, STYLES, draw_card, photograph  # noqa: E402
 from free_deck import draw_free_cards  # noqa: E402
-from no_cards import KINDS, SIZE  # noqa: E402
+from no_cards import KINDS, LOOKALIKES, SIZE  # noqa: E402
 from scenes import make_scene, make_spread  # noqa: E402
 
 SEED = 7  # la de entrenar es otra: ninguna carta dibujada se repite
@@ -221,7 +221,10 @@ def photo_crop(rng, photos):
 
 
 def no_cards(model, metadata, data, field):
-    """Imágenes que no son cartas, dibujadas o fotos, y cartas de la baraja dibujada, rechazadas."""
+    """Lo que no es una carta, rechazado: dibujos (otra semilla que al entrenar), fotos y parecidos.
+
+    Y las cartas de la baraja dibujada, que no deberían rechazarse.
+    """
     import matplotlib
     import skimage
     import sklearn.datasets
@@ -239,6 +242,12 @@ def no_cards(model, metadata, data, field):
         readings = cr.judge_images(model, metadata, images)
         kinds[kind] = count([r.refused for r in readings])
         scores += [r.energy for r in readings]
+    alike = [
+        np.asarray(draw(np.random.default_rng([SEED, k, i])))
+        for k, draw in enumerate(LOOKALIKES.values())
+        for i in range(40)
+    ]
+    alike = [r.refused for r in cr.judge_images(model, metadata, np.stack(alike))]
     images = cu.load_split(data, "valid", metadata["class_names"])[0]
     cards = np.array([r.energy for r in cr.judge_images(model, metadata, images)])
     deck = []
@@ -251,6 +260,7 @@ def no_cards(model, metadata, data, field):
     return {
         "refused": {k: sum(kind[k] for kind in kinds.values()) for k in ("correct", "total")},
         "kinds": kinds,
+        "lookalikes": count(alike),
         "auroc": float(np.mean(cards[:, None] > scores)),  # Mann-Whitney
         "drawn_cards_refused": count(drawn),
     }
@@ -293,7 +303,10 @@ def read_labels(field, group):
 
 
 def field(model, metadata, data, folder):
-    """La esquina sola de las cartas de `valid`; y fotos de otras barajas, de mesas y de manos."""
+    """La esquina sola de las cartas de `valid`; y fotos de otras barajas, de mesas y de manos.
+
+    De una foto de otra baraja cuenta la primera lectura, también si la rechaza.
+    """
     images, labels, _ = cu.load_split(data, "valid", metadata["class_names"])
     corners = np.stack([corner(image) for image in images])
     result = {"corners": count(hits(model, corners, labels))}
@@ -317,33 +330,29 @@ def field(model, metadata, data, folder):
 def drawn_scenes(layout, seeds):
     """Escenas dibujadas: (nombre, foto, cartas con un índice a la vista, todas) de cada una."""
     for seed in seeds:
-        rng = np.random.default_rng([seed, 25, len(layout)])
         if layout in ("one", "apart"):
-            image, truth = make_scene(rng, 1 if layout == "one" else int(rng.integers(2, 8)))
+            many = layout == "apart"
+            rng = np.random.default_rng([seed, many])
+            image, truth = make_scene(rng, 2 + seed % 3 if many else 1)
             names = [name for name, _ in truth]
         else:
             most = 8 if layout == "touching" else 14
+            rng = np.random.default_rng([seed, 25, len(layout)])
             image, truth, indices = make_spread(rng, int(rng.integers(5, most)), layout)
             names = [name for (name, _), seen in zip(truth, indices, strict=True) if seen]
         yield f"{layout} {seed}", np.asarray(image), names, [name for name, _ in truth]
 
 
-def overlap(one, other):
-    """Intersección entre unión, 0..1, de dos cuadriláteros convexos [4, 2]."""
-    one, other = np.float32(one), np.float32(other)
-    shared = cv2.intersectConvexConvex(one, other)[0]
-    return shared / (cp.area(np.stack([one, other])).sum() - shared)
-
-
-def scenes(model, metadata, data, folder, first=0, photos=100):
-    """Fotos dibujadas de una carta, de cartas sueltas, en fila, en cascada y en abanico."""
-    seeds, result, found = range(first, first + photos), {}, []
+def scenes(model, metadata, data, folder, first=0):
+    """Fotos dibujadas de una carta, de dos a cuatro sueltas, en fila, en cascada y en abanico."""
+    result, found = {}, []
     for layout in ("one", "apart", "touching", "cascade", "fan"):
+        seeds = range(first, first + (200 if layout in ("one", "apart") else 100))
         result[layout] = tally(drawn_scenes(layout, seeds), model, metadata)
     for seed in seeds:
         scene, truth = make_scene(np.random.default_rng([seed, 1]), 2 + seed % 3)
         boxes = cp.find_cards(np.asarray(scene))
-        found += [any(overlap(box, corners) > 0.8 for box in boxes) for _, corners in truth]
+        found += [any(cp.overlap(box, corners) > 0.8 for box in boxes) for _, corners in truth]
     return {**result, "outlines_found": count(found)}
 
 

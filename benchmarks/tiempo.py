@@ -44,7 +44,7 @@ def pipeline_speed(data, side, strength, batches=60):
 
 
 def step_ratio(data, weights, side=224, steps=60):
-    """Lo que tarda un paso con la BatchNorm de Keras, en veces el de `card_utils.fuse`."""
+    """Lo que tarda un paso con la BatchNorm de Keras, en veces el de `card_model.fuse`."""
     names, seconds = cu.find_classes(data), []
     images, labels, _ = cu.load_split(data, "valid", names)
     dataset = train.make_dataset(images, labels, len(names), 32, side, seed=0).cache().repeat()
@@ -61,7 +61,7 @@ def step_ratio(data, weights, side=224, steps=60):
 
 
 def main(data, weights):
-    """Mide las tres cosas y las apunta."""
+    """Mide las cuatro cosas y las apunta."""
     with tempfile.TemporaryDirectory() as scratch:
         p = {**defaults(), **BASE, "corner": 0, **SHORT}
         model, _, images, labels = fit(data, weights, p, Path(scratch))

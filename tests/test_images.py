@@ -60,7 +60,7 @@ def test_reads_what_people_have(tmp_path):
     picture.save(file)
     array, expected = np.asarray(picture), cu.read_image(file)
     grey = np.asarray(picture.convert("L"))
-    sources = [str(file), file.read_bytes(), open(file, "rb"), picture, array]
+    sources = [str(file), file.read_bytes(), io.BytesIO(file.read_bytes()), picture, array]
     sources += [
         array.astype(np.float32),
         array.astype(np.int64),
@@ -69,7 +69,14 @@ def test_reads_what_people_have(tmp_path):
     for source in sources:
         assert np.array_equal(cu.read_image(source), expected)
     assert np.ptp(cu.read_image(grey), axis=2).max() == 0
-    assert picture.size == (300, 420)  # la del usuario sigue abierta
+
+
+def test_a_large_jpg_is_halved_and_the_user_s_picture_is_left_alone(tmp_path):
+    half_red(3000, 4000).save(tmp_path / "a.jpg")
+    photo, scale = cu.open_scaled(tmp_path / "a.jpg")
+    assert photo.shape == (2000, 1500, 3) and scale == 2
+    with Image.open(tmp_path / "a.jpg") as lazy:
+        assert cu.open_scaled(lazy)[1] == 1 and lazy.size == (3000, 4000)
 
 
 @pytest.mark.parametrize(

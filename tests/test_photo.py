@@ -7,8 +7,7 @@ from PIL import Image
 
 import demo_deck
 import scenes
-from benchmarks.fotos import overlap
-from card_photo import find_cards, find_indices, straighten
+from card_photo import find_cards, find_indices, overlap, straighten
 
 
 def put(turns, size=(800, 600), at=((400, 300),), length=380):

@@ -1,5 +1,7 @@
 """Leer cartas: qué se queda de todo lo juzgado, en qué orden, y carpetas con fotos rotas."""
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -49,10 +51,16 @@ def test_what_holds_several_cards_is_not_a_card():
     assert names([frame, outline("a", 10, 10), outline("b", 300, 10)]) == ["a", "b"]
 
 
+def test_two_readings_alike_in_everything_do_not_break_it():
+    assert names([corner("a"), corner("a", 900), outline("b"), outline("b")]) == ["a", "b"]
+
+
 def test_the_same_card_twice_is_two_only_if_far():
     assert names([corner("a", 0, 0), corner("a", 100, 0)]) == ["a"]
     assert names([corner("a", 0, 0), corner("a", 900, 0)]) == ["a", "a"]
     assert names([outline("a", 0, 0), outline("a", 150, 0)]) == ["a", "a"]
+    assert names([outline("a", 0, 0), outline("a", 98, 0)]) == ["a", "a"]  # canto con canto
+    assert names([outline("a", 0, 0), outline("a", 40, 0)]) == ["a"]
 
 
 def test_weak_indices_and_those_that_share_a_blob_are_left_out():
@@ -161,23 +169,79 @@ def test_a_huge_photo_and_a_hand_are_read(published):
     assert len(told) >= 4 and set(told) <= {name for name, _ in truth}
 
 
+def flat_cards(names, places, size, width):
+    """Captura de pantalla: cartas dibujadas de frente sobre verde, cada una en su sitio."""
+    photo = Image.new("RGB", size, (30, 95, 60))
+    for name, place in zip(names, places, strict=True):
+        card = demo_deck.draw_card(name, "póquer", np.random.default_rng(1), width)
+        photo.paste(card, place, card)
+    return np.asarray(photo)
+
+
+def told(photo, published):
+    """`Counter` de lo que se nombra sin rechazar, en su orden."""
+    return Counter(r.card for r in cr.read_cards(*published, photo) if not r.refused)
+
+
+def test_sixty_cards_are_read_by_rows(published):
+    names = [name for name in demo_deck.CLASS_NAMES if name != "joker"]
+    names += names[:8]
+    places = [(20 + 132 * (k % 12), 20 + 190 * (k // 12)) for k in range(60)]
+    found = [r.card for r in cr.read_cards(*published, flat_cards(names, places, (1610, 990), 120))]
+    assert (Counter(found) & Counter(names)).total() >= 57 and len(found) <= 61
+    assert found[:3] == names[:3]
+
+
+def test_a_game_of_patience_on_the_screen(published):
+    names = [name for name in demo_deck.CLASS_NAMES if name != "joker"][::2]
+    places = [(30 + 150 * (k % 7), 30 + 45 * (k // 7)) for k in range(26)]
+    found = told(flat_cards(names, places, (1100, 420), 130), published)
+    assert (found & Counter(names)).total() >= 22 and (found - Counter(names)).total() <= 1
+
+
+def test_boxes_are_in_pixels_of_the_photo_given(published, tmp_path):
+    """También de un JPG grande, que se decodifica a la mitad."""
+    photo = Image.fromarray(flat_cards(["nine of hearts"], [(700, 500)], (2800, 2000), 700))
+    photo.save(tmp_path / "a.jpg", quality=90)
+    (reading,) = cr.read_cards(*published, tmp_path / "a.jpg")
+    assert reading.card == "nine of hearts"
+    assert np.abs(reading.box - [[700, 500], [1400, 500], [1400, 1480], [700, 1480]]).max() < 25
+    assert reading.image.shape == (224, 224, 3)
+
+
+def test_a_card_cut_by_the_frame_is_read_by_the_index_that_is_left(published):
+    photo = flat_cards(["nine of hearts"], [(520, 380)], (600, 500), 230)
+    assert set(told(photo, published)) == {"nine of hearts"}
+
+
+def test_mirrored_hands_name_almost_nothing_wrong(published):
+    wrong = 0
+    for seed in range(3, 7):
+        hand, truth, _ = scenes.make_spread(np.random.default_rng(seed), 5, "fan")
+        found = told(np.asarray(hand)[:, ::-1], published)
+        wrong += (found - Counter(name for name, _ in truth)).total()
+    assert wrong <= 4  # de veinte cartas
+
+
 def test_folder_with_a_broken_picture(trusted, deck, tmp_path):
     Image.fromarray(deck[0][0]).save(tmp_path / "a0.png")
     (tmp_path / "b0.jpg").write_bytes(b"rota")
     Image.new("RGB", (300, 200), "gray").save(tmp_path / "c0.png")
     (tmp_path / "viaje").mkdir()
     (tmp_path / "viaje/d0.HEIC").write_bytes(b"ftypheic")
+    Image.new("RGB", (300, 200), "gray").save(tmp_path / "_MG_1.png")
     for hidden in ("._a0.png", ".cache/e0.png", "__MACOSX/e0.png"):
         (tmp_path / hidden).parent.mkdir(exist_ok=True)
         (tmp_path / hidden).write_bytes(b"")
     table = cr.read_folder(*trusted, tmp_path, tmp_path / "lecturas/salida.csv")
-    assert table.card[0] == trusted[1]["class_names"][0] and table.number[0] == 1
-    assert "no es una imagen" in table.error[1] and table.refused[2]
+    assert table.card[1] == trusted[1]["class_names"][0] and table.number[1] == 1
+    assert "no es una imagen" in table.error[2]
+    assert table.refused[3] is True and table.error[3] == ""
     saved = pd.read_csv(tmp_path / "lecturas/salida.csv")
     columns = "file number card confidence options refused kind box error".split()
     assert list(saved.columns) == columns
-    assert list(saved.file) == ["a0.png", "b0.jpg", "c0.png", "viaje/d0.HEIC"]
-    assert "HEIC" in saved.error[3]
+    assert list(saved.file) == ["_MG_1.png", "a0.png", "b0.jpg", "c0.png", "viaje/d0.HEIC"]
+    assert "HEIC" in saved.error[4]
 
 
 def test_folder_is_checked_before_reading(trusted, tmp_path, monkeypatch):
@@ -185,6 +249,8 @@ def test_folder_is_checked_before_reading(trusted, tmp_path, monkeypatch):
     (tmp_path / "a.jpg").write_bytes(b"")
     with pytest.raises(FileNotFoundError, match="No existe la carpeta"):
         cr.read_folder(*trusted, tmp_path / "nada", tmp_path / "salida.csv")
+    with pytest.raises(ValueError, match="es una carpeta: falta el nombre"):
+        cr.read_folder(*trusted, tmp_path, tmp_path)
     with pytest.raises(ValueError, match="no es una carpeta"):
         cr.read_folder(*trusted, tmp_path / "a.jpg", tmp_path / "salida.csv")
     with pytest.raises(OSError):  # ahí no se puede escribir

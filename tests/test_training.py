@@ -53,8 +53,9 @@ def test_the_index_of_a_free_card_is_where_it_says():
         found += 1
         letter, suit, end = (index * card.shape[1] / demo_deck.WIDTH).round().astype(int)
         assert (end >= np.maximum(letter, suit)).all()
+        r = int(np.linalg.norm(letter - suit)) // 2
         for x, y in (letter, suit):
-            around = card[max(y - 12, 0) : y + 12, max(x - 12, 0) : x + 12].astype(int)
+            around = card[max(y - r, 0) : y + r, max(x - r, 0) : x + r].astype(int)
             assert np.ptp(around, axis=(0, 1)).max() > 40
     assert found > 15
 
