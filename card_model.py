@@ -63,10 +63,8 @@ def build_model(
                 'pon WEIGHTS = None para empezar al azar o WEIGHTS = "ruta" a unos pesos tuyos.'
             ) from error
         start = f"columna de {cu.PUBLISHED_MODEL.name}, porque ImageNet no se pudo descargar"
-        base, published = (
-            mobilenet(None),
-            keras.models.load_model(cu.PUBLISHED_MODEL, compile=False),
-        )
+        base = mobilenet(None)
+        published = keras.models.load_model(cu.PUBLISHED_MODEL, compile=False)
         for layer in base.layers:
             if layer.weights:
                 layer.set_weights(published.get_layer(layer.name).get_weights())

@@ -366,8 +366,7 @@ def straighten(photo, corners, size=(224, 224)):
 def sharpen(image):
     """Realza el contraste local: un índice pequeño, ampliado, sale borroso y pálido.
 
-    Máscara de enfoque de 8 px; con ella la red lee un 8 % más de índices dibujados y se equivoca
-    menos en fotos de verdad.
+    Es una máscara de enfoque de 8 px.
 
     Args:
         image: uint8 [alto, ancho, 3].

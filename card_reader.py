@@ -5,6 +5,7 @@ red juzga a la vez todo lo que propone `card_photo`, y aquí queda una lectura p
 """
 
 import base64
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -352,8 +353,7 @@ def read_folder(model, metadata, folder, csv_path):
     if csv_path.is_dir():
         raise ValueError(f"{csv_path} es una carpeta: falta el nombre del CSV.")
     csv_path.parent.mkdir(parents=True, exist_ok=True)
-    cu.write_atomic(csv_path.with_suffix(".prueba"), b"")
-    csv_path.with_suffix(".prueba").unlink()
+    tempfile.TemporaryFile(dir=csv_path.parent).close()  # falla si ahí no se puede escribir
     for file in tqdm(files, unit=" fotos", desc="Leyendo"):
         name = file.relative_to(folder).as_posix()
         try:
