@@ -33,15 +33,13 @@ class Reading:
     """Lo que se lee en una imagen.
 
     card: nombre de clase más probable; confidence: su probabilidad calibrada, 0..1;
-    options: clases del conjunto conforme, la más segura primero; refused: no parece una carta;
-    energy: mayor cuanto más parece una carta; kind: "outline" si se ve su contorno, "corner" si
+    refused: no parece una carta; energy: mayor cuanto más lo parece; kind: "outline" si se ve su contorno, "corner" si
     solo su índice, "whole" si es la foto entera; box: esquinas [4, 2] en píxeles de la foto;
     image: uint8 [224, 224, 3], lo que hay en `box`, enderezado.
     """
 
     card: str
     confidence: float
-    options: list
     refused: bool
     energy: float
     kind: str = "whole"
@@ -57,7 +55,7 @@ def get_trust(metadata):
 
 
 def judge(metadata, logits):
-    """Carta, confianza calibrada, conjunto y rechazo de cada imagen.
+    """Carta, confianza calibrada y rechazo de cada imagen.
 
     Args:
         metadata: dict con "class_names" y "trust".
@@ -70,12 +68,8 @@ def judge(metadata, logits):
     probabilities = np.exp(ct.log_softmax(logits, trust["temperature"]))
     readings = []
     for p, energy in zip(probabilities, ct.energy(np.asarray(logits, np.float64)), strict=True):
-        order = np.argsort(-p)
-        # La más segura va siempre: con más aciertos que cobertura, LAC daría conjuntos vacíos
-        size = max(1, int((1 - p <= trust["conformal_quantile"]).sum()))
-        options = [class_names[i] for i in order[:size]]
-        refused = bool(energy < trust["refusal_threshold"])
-        readings.append(Reading(options[0], float(p[order[0]]), options, refused, float(energy)))
+        best, refused = int(p.argmax()), bool(energy < trust["refusal_threshold"])
+        readings.append(Reading(class_names[best], float(p[best]), refused, float(energy)))
     return readings
 
 
@@ -181,7 +175,7 @@ def one_per_card(readings, threshold):
         cards.append(replace(best, kind=frame.kind, box=frame.box))
         corners = [c for c in corners if c not in inside]
     for r in corners:
-        if not any(c.card == r.card and gap(r, c) < card_size(c) for c in cards):
+        if not any(c.card == r.card and gap(r, c) < max(map(card_size, (r, c))) for c in cards):
             cards.append(r)
     return cards
 
@@ -193,7 +187,7 @@ def index_size(r):
 
 def card_size(r):
     """Diagonal de la carta de una lectura, en píxeles; la de una esquina, aproximada."""
-    return 17 * index_size(r) if r.kind == "corner" else np.linalg.norm(r.box[2] - r.box[0])
+    return 22 * index_size(r) if r.kind == "corner" else np.linalg.norm(r.box[2] - r.box[0])
 
 
 def spot(r):
@@ -271,8 +265,7 @@ def plot_readings(source, readings):
     ax.imshow(photo)
     ax.axis("off")
     first = readings[0]
-    text = " o ".join(cu.card_name(name) for name in first.options[:3])
-    text = f"{text} ({100 * first.confidence:.0f} %)"
+    text = f"{cu.card_name(first.card)} ({100 * first.confidence:.0f} %)"
     if first.refused:
         text = f"No parece una carta; lo más cercano: {text}"
     ax.set_title(text if len(readings) == 1 else f"Cartas leídas: {len(readings)}")
@@ -330,7 +323,7 @@ def read_folder(model, metadata, folder, csv_path):
 
     Returns:
         `pandas.DataFrame` con file (desde `folder`), number (la carta dentro de la foto, desde 1),
-        card, confidence, options, refused, kind, box (esquinas en píxeles) y error. Una foto
+        card, confidence, refused, kind, box (esquinas en píxeles) y error. Una foto
         ilegible o HEIC tiene una fila con `error`; una sin cartas, una con `refused`.
 
     Raises:
@@ -363,10 +356,10 @@ def read_folder(model, metadata, folder, csv_path):
             continue
         for number, r in enumerate(readings, 1):
             row = {"file": name, "number": number, "card": r.card, "refused": r.refused}
-            row |= {"confidence": round(r.confidence, 4), "options": "; ".join(r.options)}
-            row |= {"kind": r.kind, "box": r.box.round().astype(int).tolist(), "error": ""}
+            row |= {"confidence": round(r.confidence, 4), "kind": r.kind, "error": ""}
+            row["box"] = r.box.round().astype(int).tolist()
             rows.append(row)
-    columns = "file number card confidence options refused kind box error".split()
+    columns = "file number card confidence refused kind box error".split()
     table = pd.DataFrame(rows, columns=columns)
     cu.write_atomic(csv_path, table.to_csv(index=False).encode())
     return table

@@ -138,27 +138,12 @@ def plot_reliability(**measured):
     plt.show()
 
 
-def conformal_threshold(scores, coverage=0.95):
-    """Cuantil conforme de muestra finita: el k-ésimo, k = ceil((n + 1) * coverage).
-
-    Args:
-        scores: [n], no conformidad de la clase verdadera en datos de calibrar.
-        coverage: cobertura pedida, 0..1.
-
-    Returns:
-        float; infinito si n es demasiado pequeño (entonces el conjunto lo lleva todo).
-    """
-    k = int(np.ceil((len(scores) + 1) * coverage))
-    return float(np.sort(scores)[k - 1]) if k <= len(scores) else float("inf")
-
-
 def fit_trust(model, images, labels):
     """Ajusta con `valid` lo que `judge` necesita.
 
     Usa cuatro copias de `valid` con medio aumento, como fotos corrientes: tal cual sirvió para
-    elegir los pesos, y lo ajustado confiaría de más. El conjunto conforme es LAC (Sadinle et al.
-    2019): no conformidad 1 - p. El umbral de rechazo es el percentil 2 de la energía de las cartas
-    acertadas: rechaza el 2 % de ellas.
+    elegir los pesos, y lo ajustado confiaría de más. El umbral de rechazo es el percentil 2 de la
+    energía de las cartas acertadas: rechaza el 2 % de ellas.
 
     Args:
         model: clasificador de este proyecto.
@@ -178,13 +163,9 @@ def fit_trust(model, images, labels):
 
 def trust_from_logits(logits, labels):
     """Lo mismo que `fit_trust`, a partir de los logits [n, clases]."""
-    temperature = fit_temperature(logits, labels)
-    true = np.exp(log_softmax(logits, temperature))[np.arange(len(labels)), labels]
     correct = logits.argmax(1) == labels
     return {
-        "temperature": temperature,
-        "conformal_quantile": min(conformal_threshold(1 - true), 1.0),
-        "coverage": 0.95,
+        "temperature": fit_temperature(logits, labels),
         "refusal_score": "energy",
         "refusal_threshold": float(np.quantile(energy(logits[correct]), 0.02)),
         "images": len(labels),

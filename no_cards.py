@@ -311,8 +311,8 @@ def card_middle(rng):
 
 
 def mirrored(rng):
-    """Naipe en un espejo: sus letras no existen. Las simétricas, como la A, no valen."""
-    rank = str(rng.choice("two three four five six seven nine jack queen king".split()))
+    """Naipe en un espejo: sus letras no existen. Las que casi son simétricas, como la A o la Q, no valen."""
+    rank = str(rng.choice("two three four five six seven nine jack king".split()))
     card, _ = draw_free_card(f"{rank} of {rng.choice(SUITS)}", rng)
     return Image.fromarray(card[:, ::-1]).resize(SIZE)
 

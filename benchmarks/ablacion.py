@@ -37,9 +37,9 @@ RECORD = PROJECT / "benchmarks/ablacion.csv"
 VARIANTS = {  # lo que cambia; las demás claves, como en el cuaderno
     "la receta, a un cuarto": {},
     # 224 px en las épocas que caben en los mismos minutos, con el mismo aumento de media
-    "siempre 224 px": {"PHASES": [[7, 224, 0.35], [1, 224, 0.3]], "LENGTH": 1},
+    "siempre 224 px": {"PHASES": [[8, 224, 0.35], [1, 224, 0.3]], "LENGTH": 1},
     "el mismo aumento siempre": {
-        "PHASES": [[14, 128, 0.35], [10, 160, 0.35], [14, 224, 0.35], [4, 224, 0.35]]
+        "PHASES": [[12, 128, 0.35], [10, 160, 0.35], [16, 224, 0.35], [6, 224, 0.35]]
     },
     "sin cartas dibujadas": {"DRAWN": 0},
     "sin ampliar la esquina": {"corner": 0},
