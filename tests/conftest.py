@@ -44,5 +44,5 @@ def deck(tiny_deck, published):
 def trusted(published):
     """El modelo publicado, con una confianza fija: no depende de que su JSON la traiga."""
     model, metadata = published
-    trust = {"temperature": 1.0, "conformal_quantile": 0.5, "refusal_threshold": 6.0}
+    trust = {"temperature": 1.0, "refusal_threshold": 6.0}
     return model, {**metadata, "trust": trust}

@@ -238,7 +238,7 @@ def test_folder_with_a_broken_picture(trusted, deck, tmp_path):
     assert "no es una imagen" in table.error[2]
     assert table.refused[3] is True and table.error[3] == ""
     saved = pd.read_csv(tmp_path / "lecturas/salida.csv")
-    columns = "file number card confidence options refused kind box error".split()
+    columns = "file number card confidence refused kind box error".split()
     assert list(saved.columns) == columns
     assert list(saved.file) == ["_MG_1.png", "a0.png", "b0.jpg", "c0.png", "viaje/d0.HEIC"]
     assert "HEIC" in saved.error[4]
