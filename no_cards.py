@@ -311,7 +311,7 @@ def card_middle(rng):
 
 
 def mirrored(rng):
-    """Naipe en un espejo: sus letras no existen. Las que casi son simétricas, como la A o la Q, no valen."""
+    """Naipe en un espejo: sus letras no existen. Sin las casi simétricas, como la A o la Q."""
     rank = str(rng.choice("two three four five six seven nine jack king".split()))
     card, _ = draw_free_card(f"{rank} of {rng.choice(SUITS)}", rng)
     return Image.fromarray(card[:, ::-1]).resize(SIZE)
