@@ -177,34 +177,57 @@ def accuracy(truth, predicted):
     return tf.cast(tf.where(is_card, named, tf.reduce_max(predicted, -1) < 0.5), tf.float32)
 
 
+def fingerprint(image):
+    """Las 64 diferencias entre vecinos de la imagen en 9 x 8 (dhash), bool [64]."""
+    small = cv2.resize(
+        cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (9, 8), interpolation=cv2.INTER_AREA
+    )
+    return (small[:, 1:] > small[:, :-1]).ravel()
+
+
+def known_faults(files, kind, faults=cu.FAULTS):
+    """Qué imágenes nombra `data_faults.csv`.
+
+    Args:
+        files: lista de n `Path`, acabados en `<partición>/<clase>/<fichero>`.
+        kind: "wrong_label", etiqueta equivocada, o "near_copy", casi copia de una de `train`.
+        faults: CSV con columnas kind, file (desde la raíz de los datos), class (la verdadera) y
+            dhash (`fingerprint`, en hexadecimal): otra imagen del mismo nombre no cuenta.
+
+    Returns:
+        dict {posición en `files`: clase verdadera}.
+    """
+    with open(faults, encoding="utf-8", newline="") as file:
+        rows = {row["file"]: row for row in csv.DictReader(file) if row["kind"] == kind}
+    found = {}
+    for i, file in enumerate(files):
+        if row := rows.get("/".join(file.parts[-3:])):
+            bits = np.unpackbits(np.frombuffer(bytes.fromhex(row["dhash"]), np.uint8))
+            if np.sum(fingerprint(cu.read_image(file)) != bits) <= 8:
+                found[i] = row["class"]
+    return found
+
+
 def repair_labels(labels, files, class_names, faults=cu.FAULTS):
-    """Corrige las etiquetas de `train` que `data_faults.csv` da por equivocadas.
+    """Corrige las etiquetas que `data_faults.csv` da por equivocadas.
 
     Args:
         labels: int [n], la clase de la carpeta de cada fichero.
-        files: lista de n `Path`, acabados en `train/<clase>/<fichero>`.
+        files, faults: los de `known_faults`.
         class_names: clases, en orden.
-        faults: CSV con columnas kind, file (desde la raíz de los datos) y class (la verdadera).
 
     Returns:
         (labels, count): int [n] corregidas, y cuántas han cambiado.
     """
-    if files and (files[0].parents[2] / "deck.json").is_file():
-        return np.array(labels, np.int32), 0  # la baraja dibujada repite nombres de fichero
-    with open(faults, encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["class"] in class_names]
-    rows = [row for row in rows if row["kind"] == "wrong_label"]
-    true = {row["file"]: class_names.index(row["class"]) for row in rows}
-    found = [true.get("/".join(file.parts[-3:])) for file in files]
-    fixed = [old if new is None else new for old, new in zip(labels, found, strict=True)]
-    return np.array(fixed, np.int32), int(np.sum(fixed != labels))
+    fixed = np.array(labels, np.int32)
+    for i, name in known_faults(files, "wrong_label", faults).items():
+        fixed[i] = class_names.index(name) if name in class_names else fixed[i]
+    return fixed, int(np.sum(fixed != labels))
 
 
 def near_copies(files):
     """bool [n]: qué ficheros de test, con su ruta entera, son casi copia de uno de train."""
-    with open(cu.FAULTS, encoding="utf-8", newline="") as file:
-        copies = {row["file"] for row in csv.DictReader(file) if row["kind"] == "near_copy"}
-    return np.array([f"test/{file.parent.name}/{file.name}" in copies for file in files])
+    return np.isin(np.arange(len(files)), list(known_faults(files, "near_copy")))
 
 
 def run_folder(checkpoints_dir, parameters):

@@ -36,10 +36,10 @@ PROJECT = Path(__file__).parents[1]
 RECORD = PROJECT / "benchmarks/ablacion.csv"
 VARIANTS = {  # lo que cambia; las demás claves, como en el cuaderno
     "la receta, a un cuarto": {},
-    # 224 px en las épocas que caben en los mismos minutos, con el mismo aumento de media
-    "siempre 224 px": {"PHASES": [[8, 224, 0.35], [1, 224, 0.3]], "LENGTH": 1},
+    # Tantas épocas como caben en los mismos minutos
+    "siempre 224 px": {"PHASES": [[6, 224, 0.4], [1, 224, 0.3]], "LENGTH": 1},
     "el mismo aumento siempre": {
-        "PHASES": [[12, 128, 0.35], [10, 160, 0.35], [16, 224, 0.35], [6, 224, 0.35]]
+        "PHASES": [[12, 128, 0.35], [10, 160, 0.35], [12, 192, 0.35], [6, 224, 0.35]]
     },
     "sin cartas dibujadas": {"DRAWN": 0},
     "sin ampliar la esquina": {"corner": 0},
@@ -113,7 +113,7 @@ def add_row(name, path, data, field):
     """Apunta la fila de un modelo ya guardado, con lo que mide `medir.py`."""
     model, m = cm.load_model(path)
     if "field" not in m.get("measures", {}):
-        cm.add_measures(path, field=medir.field(model, m, data, field))
+        cm.add_measures(path, field=medir.field(model, m, data, field, several=()))
     m = cm.read_metadata(path)
     seen, p = m["measures"]["field"], m["parameters"]
     row = {
@@ -125,8 +125,6 @@ def add_row(name, path, data, field):
         "pérdida en valid": round(m["history"]["val_loss"][-1], 3),
         "esquinas": seen["corners"]["correct"],
         "otras barajas": seen["decks"]["correct"],
-        "mesas": seen["multi"]["recall"]["correct"],
-        "manos": seen["fan"]["recall"]["correct"],
         "no naipes": seen["not_a_card"]["clean"]["correct"],
         "máquina": m["environment"]["device"],
         "fecha": m["date"],

@@ -292,10 +292,11 @@ def read_labels(field, group):
     return [(row["file"], Path(field, row["file"]), row["labels"].split(";")) for row in rows]
 
 
-def field(model, metadata, data, folder):
+def field(model, metadata, data, folder, several=("multi", "fan")):
     """La esquina sola de las cartas de `valid`; y fotos de otras barajas, de mesas y de manos.
 
-    De una foto de otra baraja cuenta la primera lectura, también si la rechaza.
+    De una foto de otra baraja cuenta la primera lectura, también si la rechaza. `several` son los
+    grupos con varias cartas por foto.
     """
     images, labels, _ = cu.load_split(data, "valid", metadata["class_names"])
     corners = np.stack([corner(image) for image in images])
@@ -309,7 +310,7 @@ def field(model, metadata, data, folder):
         if card != truth:
             print(f"{name}: {truth} -> {card}", flush=True)
     result["decks"] = count(right)
-    for group in ("multi", "fan", "not_a_card"):
+    for group in (*several, "not_a_card"):
         cases = [(*case, []) for case in read_labels(folder, group)]
         if group == "not_a_card":
             cases = [(name, file, [], []) for name, file, *_ in cases]

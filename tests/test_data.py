@@ -151,22 +151,21 @@ def test_class_without_readable_images_stops(data):
         cu.load_split(data, "test", names)
 
 
-def test_wrong_labels_are_repaired_only_where_the_facts_say(tmp_path):
+def test_wrong_labels_are_repaired_only_where_the_facts_say(tmp_path, deck):
+    """Y solo si la imagen es esa: la propia que se llame igual conserva su etiqueta."""
+    files = [tmp_path / "train" / name for name in ("a/1.jpg", "a/2.jpg", "b/1.jpg")]
+    for file, image in zip(files, deck[0], strict=False):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(file, quality=60)  # basta que se parezca
+    mark = np.packbits(train.fingerprint(deck[0][0])).tobytes().hex()
     faults = tmp_path / "faults.csv"
-    faults.write_text("kind,file,class,fact\nwrong_label,train/a/1.jpg,b,\nodd,train/a/2.jpg,b,\n")
-    files = [Path("datos/train") / name for name in ("a/1.jpg", "a/2.jpg", "b/1.jpg")]
+    rows = f"wrong_label,train/a/1.jpg,b,{mark}\nodd,train/a/2.jpg,b,{mark}\n"
+    faults.write_text("kind,file,class,dhash\n" + rows)
     labels, count = train.repair_labels(np.array([0, 0, 1]), files, ["a", "b"], faults)
     assert labels.tolist() == [1, 0, 1] and count == 1
-
-
-def test_the_drawn_deck_needs_no_repair_although_file_names_coincide(tiny_deck):
-    rows = list(csv.DictReader(open(PROJECT / "data_faults.csv", encoding="utf-8", newline="")))
-    row = next(row for row in rows if row["kind"] == "wrong_label")
-    files = [tiny_deck / row["file"]]
-    labels, count = train.repair_labels(
-        np.array([0]), files, CLASS_NAMES, PROJECT / "data_faults.csv"
-    )
-    assert labels.tolist() == [0] and count == 0
+    Image.fromarray(deck[0][7]).save(files[0])
+    labels, count = train.repair_labels(np.array([0, 0, 1]), files, ["a", "b"], faults)
+    assert labels.tolist() == [0, 0, 1] and count == 0
 
 
 def test_the_facts_name_real_classes():
