@@ -366,7 +366,7 @@ def straighten(photo, corners, size=(224, 224)):
 def sharpen(image):
     """Realza el contraste local: un índice pequeño, ampliado, sale borroso y pálido.
 
-    Es una máscara de enfoque de 8 px.
+    Es una máscara de enfoque de 8 px, cuyo desenfoque se hace a un cuarto por rapidez.
 
     Args:
         image: uint8 [alto, ancho, 3].
@@ -374,4 +374,6 @@ def sharpen(image):
     Returns:
         uint8 [alto, ancho, 3].
     """
-    return cv2.addWeighted(image, 2.5, cv2.GaussianBlur(image, (0, 0), 8), -1.5, 0)
+    small = cv2.resize(image, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    soft = cv2.resize(cv2.GaussianBlur(small, (0, 0), 1.9), image.shape[1::-1])
+    return cv2.addWeighted(image, 2.5, soft, -1.5, 0)

@@ -53,10 +53,7 @@ def predict_logits(model, images):
         raise ValueError(
             f"Esperamos uint8 [n, 224, 224, 3] y llega {images.dtype} {images.shape}: read_image."
         )
-    if len(images) > 2 * BATCH:
-        return inner_model(model).predict(images, batch_size=BATCH, verbose=0)
-    # Para pocas imágenes, preparar `predict` cuesta más que la red; con solo tres tamaños de lote
-    # (1, 8 y 32) se compila tres veces como mucho
+    # `predict` tarda más en prepararse; con solo tres tamaños de lote se compila tres veces
     parts = []
     for i in range(0, len(images), BATCH):
         batch = images[i : i + BATCH]

@@ -3,12 +3,12 @@
 import csv
 import shutil
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from conftest import PROJECT
+from PIL import Image
 
 import card_training as train
 import card_utils as cu
