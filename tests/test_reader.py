@@ -18,13 +18,13 @@ THRESHOLD = 5.0
 def outline(card, x=0, y=0, energy=15.0, size=100, kind="outline"):
     """Lectura de una carta de `size` x 1.4 `size` px con la esquina en (x, y)."""
     box = np.float32([[x, y], [x + size, y], [x + size, y + 1.4 * size], [x, y + 1.4 * size]])
-    return cr.Reading(card, 0.99, [card], False, energy, kind, box)
+    return cr.Reading(card, 0.99, False, energy, kind, box)
 
 
 def corner(card, x=0, y=0, energy=15.0, confidence=0.99):
     """Lectura de un índice de 10 px de letra a palo con la esquina de la carta en (x, y)."""
     box = np.float32([[x, y], [x + 26, y], [x + 26, y + 44], [x, y + 44]])
-    return cr.Reading(card, confidence, [card], energy < THRESHOLD, energy, "corner", box)
+    return cr.Reading(card, confidence, energy < THRESHOLD, energy, "corner", box)
 
 
 def names(readings):
