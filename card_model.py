@@ -18,17 +18,14 @@ NEW_KEYS = {"input_axes", "output_axes", "renorm", "renorm_clipping", "renorm_mo
 NEW_KEYS |= {"quantization_config"}
 
 
-def build_model(
-    class_count, weights="imagenet", dense_units=(128,), bn_momentum=0.98, side=cu.IMAGE_SHAPE[0]
-):
-    """MobileNetV3Small -> GlobalAveragePooling2D -> Dense(s) relu -> Dense(clases, softmax).
+def build_model(class_count, weights="imagenet", bn_momentum=0.98, side=cu.IMAGE_SHAPE[0]):
+    """MobileNetV3Small -> GlobalAveragePooling2D -> Dense(128, relu) -> Dense(clases, softmax).
 
     Args:
         class_count: número de clases.
         weights: "imagenet", la ruta de unos pesos sin cabeza o de un modelo entero hecho aquí, o
             None (al azar). Si ImageNet no se puede descargar, se parte de la columna del modelo
-            publicado y se avisa.
-        dense_units: neuronas de cada capa densa intermedia.
+            publicado.
         bn_momentum: inercia de BatchNorm, 0..1. La de Keras, 0.999, deja las estadísticas de
             evaluación unos 1000 pasos atrás.
         side: lado de las imágenes en píxeles, o None si cambia al entrenar (siempre par).
@@ -39,7 +36,7 @@ def build_model(
 
     Raises:
         ValueError: `weights` no es un fichero de pesos de MobileNetV3Small sin cabeza, ni un
-            modelo entero con esas clases y capas densas.
+            modelo entero con esas clases.
         OSError: no hay red ni modelo publicado del que partir.
     """
 
@@ -75,8 +72,7 @@ def build_model(
             layer.momentum = bn_momentum
             fuse(layer)
     x = keras.layers.GlobalAveragePooling2D()(base.output)
-    for units in dense_units:
-        x = keras.layers.Dense(units, activation="relu")(x)
+    x = keras.layers.Dense(128, activation="relu")(x)
     outputs = keras.layers.Dense(class_count, activation="softmax")(x)
     model = keras.Model(base.input, outputs, name="MobileNetV3_card_classifier")
     if whole:
@@ -84,8 +80,7 @@ def build_model(
             model.load_weights(weights)
         except ValueError as error:
             raise ValueError(
-                f"{weights} no es un modelo de {class_count} clases con dense_units = "
-                f"{list(dense_units)}: {error}"
+                f"{weights} no es un modelo de {class_count} clases: {error}"
             ) from error
     model.start = start
     return model
@@ -250,7 +245,13 @@ def export_tflite(model, metadata, path, quantize=False):
 
     Returns:
         `Path` del fichero; entran float32 [1, 224, 224, 3] en 0..255 y salen probabilidades.
+
+    Raises:
+        ValueError: ese JSON es el de un modelo `.h5`, y no se pisa.
     """
+    path = Path(path)
+    if path.with_suffix(".h5").exists():
+        raise ValueError(f"{path.stem}.json es de {path.stem}.h5: elige otro nombre que {path}.")
     converter, recipe = tf.lite.TFLiteConverter.from_keras_model(model), None
     if quantize:
         try:
@@ -258,7 +259,6 @@ def export_tflite(model, metadata, path, quantize=False):
         except ImportError:
             print("Falta litert-quantizer (pip install litert-quantizer): int8 algo menos fiel.")
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     labels = {
         "class_names": metadata["class_names"],

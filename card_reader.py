@@ -75,17 +75,16 @@ def judge(metadata, logits):
 
 def judge_images(model, metadata, images):
     """`judge` de unas imágenes uint8 [n, 224, 224, 3] ya del tamaño de la red."""
-    return judge(metadata, ct.predict_logits(model, images)[0])
+    return judge(metadata, ct.predict_logits(model, images))
 
 
-def read_cards(model, metadata, source, find=True):
+def read_cards(model, metadata, source):
     """Lee todas las cartas de una foto cuyo índice se ve: una, una mesa o una mano en abanico.
 
     Args:
         model, metadata: lo que da `card_model.load_model`.
         source: lo que admite `card_utils.open_photo`: ruta, bytes, fichero, `PIL.Image` o arreglo
             RGB en 0..255.
-        find: buscar las cartas con `card_photo`; si no, solo la foto entera.
 
     Returns:
         Lista de `Reading`, al menos uno: por filas y, en cada una, de izquierda a derecha. Si no
@@ -98,32 +97,25 @@ def read_cards(model, metadata, source, find=True):
     photo, scale = cu.open_scaled(source)
     high, wide = photo.shape[:2]
     seen = [("whole", np.float32([[0, 0], [wide, 0], [wide, high], [0, high]]))]
-    if find:
-        seen += [("outline", np.asarray(box)) for box in card_photo.find_cards(photo)]
-        seen += [("corner", box) for box in card_photo.find_indices(photo)]
+    seen += [("outline", box) for box in card_photo.find_cards(photo)]
+    seen += [("corner", box) for box in card_photo.find_indices(photo)]
+
+    def crop(kind, box):
+        return cu.squash(photo) if kind == "whole" else card_photo.straighten(photo, box)
+
     readings = []
     for start in range(0, len(seen), CHUNK):
         part = seen[start : start + CHUNK]
-        images = [
-            cu.squash(photo) if kind == "whole" else card_photo.straighten(photo, box)
-            for kind, box in part
-        ]
+        images = [crop(*one) for one in part]
         images = [
             card_photo.sharpen(image) if kind == "corner" else image
             for image, (kind, _) in zip(images, part, strict=True)
         ]
         judged = judge_images(model, metadata, np.stack(images))
-        readings += [
-            replace(reading, kind=kind, box=box)
-            for reading, (kind, box) in zip(judged, part, strict=True)
-        ]
+        readings += [replace(r, kind=k, box=b) for r, (k, b) in zip(judged, part, strict=True)]
     cards = one_per_card(readings, trust["refusal_threshold"])
     cards = reading_order(cards) if cards else [surest(readings)]
-    for r in cards:
-        whole = r.kind == "whole"
-        r.image = cu.squash(photo) if whole else card_photo.straighten(photo, r.box)
-        r.box = scale * r.box
-    return cards
+    return [replace(r, box=scale * r.box, image=crop(r.kind, r.box)) for r in cards]
 
 
 def surest(readings):
@@ -221,7 +213,7 @@ def reading_order(cards):
 def short_name(card):
     """La carta en dos o tres signos: "A♠", "10♥"; el comodín, entero."""
     rank, _, suit = card.partition(" of ")
-    return RANKS[rank] + SYMBOLS[suit] if suit in SYMBOLS else cu.card_name(card)
+    return RANKS.get(rank, rank) + SYMBOLS[suit] if suit in SYMBOLS else cu.card_name(card)
 
 
 def plot_top5(image, probabilities, class_names, truth=None):
@@ -361,5 +353,6 @@ def read_folder(model, metadata, folder, csv_path):
             rows.append(row)
     columns = "file number card confidence refused kind box error".split()
     table = pd.DataFrame(rows, columns=columns)
-    cu.write_atomic(csv_path, table.to_csv(index=False).encode())
+    text = table.to_csv(index=False)  # un nombre de otro sistema puede no ser UTF-8
+    cu.write_atomic(csv_path, text.encode(errors="backslashreplace"))
     return table

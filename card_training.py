@@ -34,7 +34,7 @@ def augment(images, seed, strength, side, corner=0.2, any_angle=0.7, still=0.2):
         side: lado de salida, en píxeles.
         corner: proporción de imágenes que quedan en su esquina, del 28 al 63 % del ancho.
         any_angle: cuántas giran a cualquier ángulo, en partes de `strength`.
-        still: proporción que no se mueve, nítida como las que verá al desplegarse.
+        still: proporción que no cambia de postura: sin remuestrear, nítida como al desplegarse.
 
     Returns:
         float32 [b, side, side, 3] en 0..255.

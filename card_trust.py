@@ -21,29 +21,28 @@ BATCH = 32  # imágenes por pasada: la memoria no crece con la carpeta
 
 
 @lru_cache(maxsize=4)
-def inner_model(model, with_map=False):
-    """`keras.Model` con los mismos pesos que da (logits [n, clases], rasgos [n, 128]).
+def inner_model(model):
+    """`keras.Model` con los mismos pesos que da (logits [n, clases], último mapa [n, 7, 7, m]).
 
     Args:
         model: clasificador de este proyecto, acabado en Dense(softmax).
-        with_map: dar en lugar de los rasgos el último mapa, [n, 7, 7, canales].
     """
     head = model.layers[-1]
     # El mismo producto que hace la última capa, con sus variables y sin el softmax
     logits = keras.ops.matmul(head.input, head.kernel) + head.bias
     last_map = next(layer for layer in model.layers[::-1] if len(layer.output.shape) == 4)
-    return keras.Model(model.input, [logits, last_map.output if with_map else head.input])
+    return keras.Model(model.input, [logits, last_map.output])
 
 
 def predict_logits(model, images):
-    """Logits y rasgos de unas imágenes, en lotes de 32.
+    """Logits de unas imágenes, en lotes de 32.
 
     Args:
         model: clasificador de este proyecto.
         images: uint8 [n, 224, 224, 3], lo que dan `read_image` y `straighten`.
 
     Returns:
-        (logits, features): float32 [n, clases] y [n, 128].
+        float32 [n, clases].
 
     Raises:
         ValueError: otra forma u otro tipo.
@@ -59,8 +58,8 @@ def predict_logits(model, images):
         batch = images[i : i + BATCH]
         size = next(size for size in (1, 8, BATCH) if size >= len(batch))
         padded = np.concatenate([batch, np.zeros((size - len(batch), *cu.IMAGE_SHAPE), np.uint8)])
-        parts.append([part[: len(batch)] for part in inner_model(model).predict_on_batch(padded)])
-    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+        parts.append(inner_model(model).predict_on_batch(padded)[0][: len(batch)])
+    return np.concatenate(parts)
 
 
 def log_softmax(logits, temperature=1.0):
@@ -106,8 +105,8 @@ def reliability(confidence, correct, bins=15):
         bins: número de tramos.
 
     Returns:
-        dict con "ece", 0..1, la distancia media entre seguridad y exactitud, y "bins", por cada
-        tramo usado [seguridad media, exactitud, número de imágenes].
+        dict con "ece", 0..1, la distancia media entre confianza y exactitud, y "bins", por cada
+        tramo usado [confianza media, exactitud, número de imágenes].
     """
     confidence, correct = np.asarray(confidence), np.asarray(correct)
     index = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -118,7 +117,7 @@ def reliability(confidence, correct, bins=15):
 
 
 def plot_reliability(**measured):
-    """Diagrama de fiabilidad: exactitud de cada tramo de seguridad, y la diagonal ideal.
+    """Diagrama de fiabilidad: exactitud de cada tramo de confianza, y la diagonal ideal.
 
     Args:
         **measured: rótulo = lo que da `reliability`.
@@ -129,7 +128,7 @@ def plot_reliability(**measured):
         confidence, accuracy, count = np.transpose(result["bins"])
         label = f"{name}: ECE {100 * result['ece']:.1f} %"
         axes.scatter(100 * confidence, 100 * accuracy, 20 + count, alpha=0.6, label=label)
-    axes.set(xlabel="seguridad media del tramo (%)", ylabel="exactitud del tramo (%)")
+    axes.set(xlabel="confianza media del tramo (%)", ylabel="exactitud del tramo (%)")
     axes.set(title="Fiabilidad (área del punto: imágenes)")
     axes.legend(markerscale=0.6)
     plt.show()
@@ -151,7 +150,7 @@ def fit_trust(model, images, labels):
         dict para la clave "trust" del JSON.
     """
     logits = [
-        predict_logits(model, np.uint8(augment(np.float32(batch), [copy, i], 0.5, 224, 0, 0, 0)))[0]
+        predict_logits(model, np.uint8(augment(np.float32(batch), [copy, i], 0.5, 224, 0, 0, 0)))
         for copy in range(4)
         for i, batch in enumerate(np.split(images, range(BATCH, len(images), BATCH)))
     ]
@@ -169,7 +168,7 @@ def trust_from_logits(logits, labels):
     }
 
 
-# --- Explicar y llevar al móvil --------------------------------------------------------------
+# --- Explicar --------------------------------------------------------------
 
 
 def grad_cam(model, image, class_index=None):
@@ -183,7 +182,7 @@ def grad_cam(model, image, class_index=None):
     Returns:
         float32 [224, 224] en 0..1; todo ceros si ninguna zona la sube.
     """
-    inner = inner_model(model, with_map=True)
+    inner = inner_model(model)
     with tf.GradientTape() as tape:
         logits, maps = inner(tf.cast(image[None], tf.float32), training=False)
         target = logits[0, int(np.argmax(logits[0])) if class_index is None else class_index]

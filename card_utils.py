@@ -339,7 +339,7 @@ def predict(model, images):
     """
     if not isinstance(images, np.ndarray) or images.ndim != 4:
         images = images if isinstance(images, (list, tuple)) else [images]
-        images = np.stack([read_image(image) for image in images])
+        images = np.array([read_image(image) for image in images])
     if images.shape[1:] != IMAGE_SHAPE or not len(images):
         raise ValueError(f"Esperamos imágenes [n, 224, 224, 3] y llega {images.shape}: read_image.")
     check_range(images)

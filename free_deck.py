@@ -253,8 +253,7 @@ def draw_face_side(pen, rank, suit, style, color, rng):
         elif rng.random() < 0.3:
             draw_art(pen.at(0, 0, rng.uniform(0.35, 0.9)), style.paper, rng)
     elif center == "letra":
-        font = style.fonts
-        pen.text(label, font, 0, 0, rng.uniform(80, 180), color, 150)
+        pen.text(label, style.fonts, 0, 0, rng.uniform(80, 180), color, 150)
     elif center == "ilustración":
         whole = rng.random() < 0.4  # también en las esquinas, y el índice en una pestaña
         tab = style.paper if whole else None

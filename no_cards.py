@@ -1,7 +1,7 @@
 """Dibuja imágenes que no son un naipe: unas no se parecen en nada y otras, mucho.
 
 Con ellas la red aprende a no decidirse (Hendrycks, Mazeika y Dietterich, 2019) y se mide cuándo
-se niega. Cada imagen tiene su propio generador, `default_rng([semilla, clase, número])`.
+se niega. Cada imagen tiene su propio generador, `default_rng([semilla, 2, número])`.
 """
 
 import io
@@ -287,7 +287,7 @@ def color_deck(rng):
 
 
 def bare_number(rng):
-    """Carta con un número o una letra y sin palo, o con palos y sin número."""
+    """Carta con un número o una letra y sin palo."""
     card, pen, style = blank_sheet(rng)
     color, outline = style.inks[rng.integers(4)], false_suit(rng)
     label = str(rng.choice(list(RANKS.values())))
@@ -311,8 +311,8 @@ def card_middle(rng):
 
 
 def mirrored(rng):
-    """Naipe en un espejo: sus letras no existen. Sin las casi simétricas, como la A o la Q."""
-    rank = str(rng.choice("two three four five six seven nine jack king".split()))
+    """Naipe en un espejo: sus cifras no existen. Sin letras, que en algún idioma son simétricas."""
+    rank = str(rng.choice("two three four five six seven nine".split()))
     card, _ = draw_free_card(f"{rank} of {rng.choice(SUITS)}", rng)
     return Image.fromarray(card[:, ::-1]).resize(SIZE)
 

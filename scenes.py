@@ -22,6 +22,8 @@ from demo_deck import (
     warp,
 )
 
+CARD = points("-1,-1 1,-1 1,1 -1,1") * (WIDTH / HEIGHT / 2, 0.5)  # de lado largo 1
+
 
 def tabletop(rng, size):
     """Mesa [alto, ancho, 3] en 0..255 con más dibujo que `background`: texto, baldosas, trastos."""
@@ -65,27 +67,13 @@ def tabletop(rng, size):
     return np.asarray(table, "float32")
 
 
-def place_card(rng, length, center, size):
-    """Esquinas [4, 2], en píxeles, de una carta vista por una cámara que no está encima.
-
-    Args:
-        rng: `numpy.random.Generator`.
-        length: lado largo en píxeles si estuviera de frente.
-        center: [2], dónde cae su centro.
-        size: (ancho, alto) de la foto.
-    """
-    flat = points("-1,-1 1,-1 1,1 -1,1") * (WIDTH / HEIGHT / 2, 0.5) * length
-    turn, toward = rng.uniform(0, 2 * np.pi, 2)
-    return view(rng, flat @ rotation(turn), center, size, toward)
-
-
-def view(rng, flat, center, size, toward=None):
+def view(rng, flat, center, size):
     """Puntos [n, 2] de la mesa, en píxeles de la foto `size`, vistos con la cámara inclinada.
 
-    Modelo estenopeico: la mesa se inclina hasta 50 grados hacia `toward` (radianes; al azar si no
-    se da) y se proyecta con una distancia focal de 0.8 a 1.6 veces el lado mayor de la foto.
+    Modelo estenopeico: la mesa se inclina hasta 50 grados hacia cualquier lado y se proyecta con
+    una distancia focal de 0.8 a 1.6 veces el lado mayor de la foto.
     """
-    toward = rng.uniform(0, 2 * np.pi) if toward is None else toward
+    toward = rng.uniform(0, 2 * np.pi)
     tilt = np.radians(rng.choice((5, 30, 50), p=(0.4, 0.4, 0.2))) * rng.random()
     axis = np.array((np.cos(toward), np.sin(toward)))
     along = flat @ axis
@@ -135,7 +123,8 @@ def make_scene(rng, cards=1, size=(1024, 768)):
     spill = 0.1 if rng.random() < 0.15 else -0.02  # parte de la carta que puede salirse
     discs = np.empty((0, 3))  # centro y radio de las ya puestas
     while len(truth) < cards:
-        corners = place_card(rng, length, rng.uniform(0, 1, 2) * size, size)
+        at = rng.uniform(0, 1, 2) * size
+        corners = view(rng, CARD * length @ rotation(rng.uniform(0, 2 * np.pi)), at, size)
         center, room = corners.mean(0), spill * length
         radius = np.linalg.norm(corners - center, axis=1).max()
         inside = corners.min() >= -room and (corners.max(0) <= np.array(size) + room).all()
@@ -161,17 +150,16 @@ def make_spread(rng, cards=7, layout="fan", size=(1024, 768)):
         float [4, 2], en píxeles, de sus índices que se ven enteros.
     """
     style = rng.choice(list(STYLES))
-    card = points("-1,-1 1,-1 1,1 -1,1") * (WIDTH / HEIGHT / 2, 0.5)
     steps = np.arange(cards) - (cards - 1) / 2
     if layout == "fan":  # giran sobre un punto bajo la mano; cada una tapa a la de su izquierda
         radius, strip = rng.uniform(1.2, 2.2), rng.uniform(0.17, 0.3)
         angle = steps * strip / radius
-        flat = [(card - (0, radius)) @ rotation(a) + (0, radius) for a in angle]
+        flat = [(CARD - (0, radius)) @ rotation(a) + (0, radius) for a in angle]
     elif layout == "cascade":
         down = rng.uniform(0.27, 0.34)
-        flat = [card + (0.01 * rng.normal(), k * down) for k in steps]
+        flat = [CARD + (0.01 * rng.normal(), k * down) for k in steps]
     else:
-        flat = [(card @ rotation(0.03 * rng.normal())) + (k * 0.735, 0) for k in steps]
+        flat = [(CARD @ rotation(0.03 * rng.normal())) + (k * 0.735, 0) for k in steps]
     flat = np.array(flat)
     if layout == "fan":
         turn = rng.normal(0, 0.4) if rng.random() < 0.8 else rng.uniform(0, 2 * np.pi)

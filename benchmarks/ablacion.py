@@ -19,18 +19,18 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import keras  # noqa: E402
-import medir  # noqa: E402
-import numpy as np  # noqa: E402
-import pandas as pd  # noqa: E402
-import papermill  # noqa: E402
+import keras
+import medir
+import numpy as np
+import pandas as pd
+import papermill
 
-import card_model as cm  # noqa: E402
-import card_training as train  # noqa: E402
-import card_trust as ct  # noqa: E402
-import card_utils as cu  # noqa: E402
-from free_deck import draw_free_cards  # noqa: E402
-from no_cards import draw_no_cards  # noqa: E402
+import card_model as cm
+import card_training as train
+import card_trust as ct
+import card_utils as cu
+from free_deck import draw_free_cards
+from no_cards import draw_no_cards
 
 PROJECT = Path(__file__).parents[1]
 RECORD = PROJECT / "benchmarks/ablacion.csv"

@@ -12,7 +12,6 @@ cartas de una baraja adornada solo se distinguen en el índice.
 """
 
 import hashlib
-import json
 import os
 import sys
 import time
@@ -93,7 +92,7 @@ def drawn_in(train, others):
     return found
 
 
-def main(data_dir="../shared/card-data"):
+def main(data_dir=cu.DATA):
     """Lee todas las imágenes una vez y escribe lo que se ha contado."""
     began, names = time.monotonic(), cu.find_classes(data_dir)
     files, looks, thumbs, sizes, equal = [], [], [], defaultdict(int), defaultdict(list)
@@ -142,7 +141,7 @@ def main(data_dir="../shared/card-data"):
         "environment": cu.environment(),
         "date": time.strftime("%Y-%m-%d"),
     }
-    cu.write_atomic(RECORD, json.dumps(result, indent=1, ensure_ascii=False).encode() + b"\n")
+    cu.write_atomic(RECORD, cu.as_json(result).encode())
 
 
 if __name__ == "__main__":

@@ -15,11 +15,12 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
+import keras
+import numpy as np
+import tensorflow as tf
 
-import card_utils as cu  # noqa: E402
+import card_utils as cu
+from card_training import EpochLine
 
 RECORD = Path(__file__).with_suffix(".json")
 VARIANTS = {  # lo que cambia de los valores de `fit_2023`
@@ -29,17 +30,6 @@ VARIANTS = {  # lo que cambia de los valores de `fit_2023`
     "otra Dense64": {"units": (128, 64)},
     "inicial, inercia 0.98": {"momentum": 0.98},
 }
-
-
-class Seconds(keras.callbacks.Callback):
-    """Añade `seconds` al historial: los de cada época, con su `valid`."""
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.began = time.monotonic()
-
-    def on_epoch_end(self, epoch, logs=None):
-        logs["seconds"] = time.monotonic() - self.began
-        print(f"{epoch + 1:2d} {logs['seconds']:5.0f} s {100 * logs['val_accuracy']:.2f} %")
 
 
 def fit_2023(data, weights, epochs=15, steps=200, units=(128,), momentum=0.999, callbacks=()):
@@ -85,7 +75,7 @@ def fit_2023(data, weights, epochs=15, steps=200, units=(128,), momentum=0.999, 
         validation_data=valid,
         epochs=epochs,
         steps_per_epoch=steps,
-        callbacks=[Seconds(), *callbacks],
+        callbacks=[EpochLine(epochs), *callbacks],
         verbose=0,
     )
     return model, {"epoch": fitted.epoch, **fitted.history}
@@ -113,8 +103,7 @@ def main(data, weights, record=RECORD):
         run |= {"history": history, "minutes": round(sum(history["seconds"]) / 60, 1)}
         run |= {"environment": cu.environment(), "date": time.strftime("%Y-%m-%d")}
         done[name] = run
-        text = json.dumps(done, indent=1, ensure_ascii=False) + "\n"
-        cu.write_atomic(record, text.encode())
+        cu.write_atomic(record, cu.as_json(done).encode())
 
 
 if __name__ == "__main__":

@@ -11,12 +11,12 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
+import matplotlib.pyplot as plt
+import numpy as np
 
-import card_model as cm  # noqa: E402
-import card_trust as ct  # noqa: E402
-import card_utils as cu  # noqa: E402
+import card_model as cm
+import card_trust as ct
+import card_utils as cu
 
 FOLDER = cu.HERE / "reporte"
 

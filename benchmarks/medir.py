@@ -24,18 +24,18 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
+import cv2
+import numpy as np
 
-import card_model as cm  # noqa: E402
-import card_photo as cp  # noqa: E402
-import card_reader as cr  # noqa: E402
-import card_trust as ct  # noqa: E402
-import card_utils as cu  # noqa: E402
-from demo_deck import CLASS_NAMES, STYLES, draw_card, photograph  # noqa: E402
-from free_deck import draw_free_cards  # noqa: E402
-from no_cards import KINDS, LOOKALIKES, SIZE  # noqa: E402
-from scenes import make_scene, make_spread  # noqa: E402
+import card_model as cm
+import card_photo as cp
+import card_reader as cr
+import card_trust as ct
+import card_utils as cu
+from demo_deck import CLASS_NAMES, STYLES, draw_card, photograph
+from free_deck import draw_free_cards
+from no_cards import KINDS, LOOKALIKES, SIZE
+from scenes import make_scene, make_spread
 
 SEED = 7  # la de entrenar es otra: ninguna carta dibujada se repite
 SIDE = cu.IMAGE_SHAPE[0]
@@ -82,7 +82,7 @@ def on_table(image, corners, rng):
     ends = np.float32([[0, 0], [1, 0], [1, 1], [0, 1]]) * SIDE
     warp = cv2.getPerspectiveTransform(ends, np.float32(corners) * SIDE)
     moved, here = (
-        cv2.warpPerspective(x, warp, (SIDE, SIDE), flags=cv2.INTER_AREA)
+        cv2.warpPerspective(x, warp, (SIDE, SIDE))
         for x in (image.astype(np.float32), np.ones_like(image, np.float32))
     )
     return moved + (1 - here) * table
@@ -180,7 +180,7 @@ def trust(model, metadata, data, field):
     """Calibración y rechazo en `test`."""
     names = metadata["class_names"]
     images, labels, files = cu.load_split(data, "test", names)
-    logits = ct.predict_logits(model, images)[0]
+    logits = ct.predict_logits(model, images)
     readings, right = cr.judge(metadata, logits), logits.argmax(1) == labels
     refused = np.array([r.refused for r in readings])
     errors = [

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import nbformat
 import papermill
+import yaml  # lo trae papermill
 from PIL import Image
 
 LIMIT = 190_000  # bytes de un gráfico dentro del cuaderno
@@ -68,4 +69,5 @@ def with_palette(png):
 
 
 if __name__ == "__main__":
-    publish(sys.argv[1], dict(text.split("=", 1) for text in sys.argv[2:]))
+    given = (text.split("=", 1) for text in sys.argv[2:])
+    publish(sys.argv[1], {name: yaml.safe_load(value) for name, value in given})

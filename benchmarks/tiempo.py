@@ -18,13 +18,13 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import numpy as np  # noqa: E402
-from ablacion import BASE, defaults, fit  # noqa: E402
-from estudio_2023 import fit_2023  # noqa: E402
+import numpy as np
+from ablacion import BASE, defaults, fit
+from estudio_2023 import fit_2023
 
-import card_model as cm  # noqa: E402
-import card_training as train  # noqa: E402
-import card_utils as cu  # noqa: E402
+import card_model as cm
+import card_training as train
+import card_utils as cu
 
 GOAL = 0.9245  # la mejor exactitud de valid publicada en 2023
 SHORT = {"PHASES": [[3, 128, 0], [1, 224, 0]], "DRAWN": 0, "NO_CARDS": 0}

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import keras
@@ -14,7 +15,6 @@ from conftest import PROJECT
 import card_model as cm
 import card_training as train
 import card_utils as cu
-from demo_deck import make_deck
 
 KAGGLE_DATA = PROJECT / "../shared/card-data"
 
@@ -23,7 +23,7 @@ KAGGLE_DATA = PROJECT / "../shared/card-data"
 def small():
     """Clasificador de 3 clases sin entrenar y dos imágenes."""
     keras.utils.set_random_seed(0)
-    model = cm.build_model(3, weights=None, dense_units=(8,))
+    model = cm.build_model(3, weights=None)
     return model, np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3))
 
 
@@ -31,11 +31,11 @@ META = {"class_names": ["a", "b", "c"], "nota": "ñ"}
 
 
 def test_built_as_promised():
-    model = cm.build_model(53, weights=None, dense_units=(128, 64), bn_momentum=0.9)
+    model = cm.build_model(53, weights=None, bn_momentum=0.9)
     assert model.start == "al azar"
-    kinds = [type(layer).__name__ for layer in model.layers[-4:]]
-    assert kinds == ["GlobalAveragePooling2D", "Dense", "Dense", "Dense"]
-    assert [layer.units for layer in model.layers[-3:]] == [128, 64, 53]
+    kinds = [type(layer).__name__ for layer in model.layers[-3:]]
+    assert kinds == ["GlobalAveragePooling2D", "Dense", "Dense"]
+    assert [layer.units for layer in model.layers[-2:]] == [128, 53]
     norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
     assert len(norms) == 34 and {norm.momentum for norm in norms} == {0.9}
 
@@ -96,15 +96,14 @@ def test_without_any_start_weights_it_says_what_to_do(monkeypatch, tmp_path):
 
 
 def test_start_from_a_whole_model_keeps_its_head(small, tmp_path):
-    """Da sus mismas respuestas, con otra inercia; con otras clases o neuronas, lo dice."""
+    """Da sus mismas respuestas, con otra inercia; con otras clases, lo dice."""
     model, images = small
     cm.save_model(model, META, tmp_path / "m.h5")
-    mine = cm.build_model(3, tmp_path / "m.h5", dense_units=(8,), bn_momentum=0.9)
+    mine = cm.build_model(3, tmp_path / "m.h5", bn_momentum=0.9)
     assert mine.start == "m.h5" and mine.get_layer("conv_bn").momentum == 0.9
     assert np.array_equal(cu.predict(mine, images), cu.predict(model, images))
-    for classes, units in ((4, (8,)), (3, (9,)), (3, (8, 8))):
-        with pytest.raises(ValueError, match=rf"m\.h5 no es un modelo de {classes} clases"):
-            cm.build_model(classes, tmp_path / "m.h5", dense_units=units)
+    with pytest.raises(ValueError, match=r"m\.h5 no es un modelo de 4 clases"):
+        cm.build_model(4, tmp_path / "m.h5")
 
 
 def test_the_h5_carries_its_metadata(small, tmp_path):
@@ -125,6 +124,8 @@ def test_the_h5_carries_its_metadata(small, tmp_path):
         assert cm.load_model(path)[1] == META
     path.with_suffix(".json").unlink()
     assert cm.load_model(path)[1] == META
+    with pytest.raises(ValueError, match="elige otro nombre"):  # borraría las medidas
+        cm.export_tflite(model, META, path.with_suffix(".tflite"))
 
 
 def test_a_file_that_is_not_ours_says_so(small, tmp_path):
@@ -143,36 +144,26 @@ def test_a_file_that_is_not_ours_says_so(small, tmp_path):
 
 @pytest.mark.parametrize("stage", ["h5 a medias", "antes de renombrar", "entre"])
 def test_killed_while_saving(small, tmp_path, monkeypatch, stage):
-    """El proceso muere de golpe en cada paso: queda el modelo viejo o el nuevo, entero."""
-    model, images = small
-    path = tmp_path / "m.h5"
+    """Un corte en cada paso deja el modelo viejo o el nuevo, entero."""
+    model, path, rename = small[0], tmp_path / "m.h5", os.replace
     cm.save_model(model, {**META, "versión": "vieja"}, path)
-    model.save(tmp_path / "source.h5", include_optimizer=False)
-    code = f"""
-import os, sys, pathlib
-sys.path.insert(0, {str(PROJECT)!r})
-import keras, card_model as cm
-model = keras.models.load_model({str(tmp_path / "source.h5")!r}, compile=False)
-model.layers[-1].bias.assign([1.0, 2.0, 3.0])
-stage = {stage!r}
-replaced = []
-def replace(source, target, real=os.replace):
-    if stage == "antes de renombrar" or (stage == "entre" and replaced):
-        os._exit(9)
-    replaced.append(target)
-    real(source, target)
-os.replace = replace
-if stage == "h5 a medias":
+
     def save(self, file, **options):
-        pathlib.Path(file).write_bytes(b"medio fichero")
-        os._exit(9)
-    keras.Model.save = save
-cm.save_model(model, {{"class_names": ["a", "b", "c"], "versión": "nueva"}}, {str(path)!r})
-"""
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 9
-    _, metadata = cm.load_model(path)
+        Path(file).write_bytes(b"medio fichero")
+        raise KeyboardInterrupt
+
+    def replace(source, target):
+        if stage == "antes de renombrar" or target.suffix == ".json":
+            raise KeyboardInterrupt
+        rename(source, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        if stage == "h5 a medias":
+            patch.setattr(keras.Model, "save", save)
+        patch.setattr(os, "replace", replace)
+        cm.save_model(model, {**META, "versión": "nueva"}, path)
     expected = "nueva" if stage == "entre" else "vieja"
-    assert metadata["versión"] == expected
+    assert cm.load_model(path)[1]["versión"] == expected
     cm.save_model(model, {**META, "versión": "tercera"}, path)
     assert cm.load_model(path)[1]["versión"] == "tercera"
 
@@ -273,11 +264,9 @@ def test_published_model_is_light_and_documented(published):
     assert metadata["test"]["total"] == 265
 
 
-def test_published_model_names_a_fresh_deck_and_the_joker(published, tmp_path):
-    model, metadata = published
-    names = metadata["class_names"]
-    images, labels, _ = cu.load_split(make_deck(tmp_path / "deck", {"test": 3}, 1), "test", names)
-    assert np.mean(cu.predict(model, images).argmax(1) == labels) >= 0.95
+def test_published_model_names_the_drawn_deck_and_the_joker(published, deck):
+    model, names = published[0], published[1]["class_names"]
+    assert np.mean(cu.predict(model, deck[0]).argmax(1) == deck[1]) >= 0.95
     joker = cu.predict(model, cu.read_image(PROJECT / "image1_joker.jpg"))[0]
     assert names[joker.argmax()] == "joker" and joker.max() > 0.5
 

@@ -100,7 +100,7 @@ def test_training_survives_a_kill_and_deployment_follows(workspace):
 def test_the_parameters_of_2023_run_too(workspace, tiny_deck):
     """Pasos contados, tasa constante, sin aumento ni dibujos: los datos se repiten sin cortarse."""
     study = {"STEPS_PER_EPOCH": 8, "SCHEDULE": "constant", "WEIGHT_DECAY": 0, "BATCH": 20}
-    study |= {"DEMO_PHASES": [[2, 224, 0]], "DRAWN": 0, "NO_CARDS": 0, "WEIGHTS": None}
+    study |= {"DEMO_PHASES": [[2, 96, 0]], "DRAWN": 0, "NO_CARDS": 0, "WEIGHTS": None}
     papermill.execute_notebook(
         workspace / TRAINING,
         workspace / "salida-2023.ipynb",
@@ -209,13 +209,13 @@ class TestColab:
         exec(
             source,
             {
-                **{"PHOTOS": ["nada.jpg"], "UPLOAD": True, "CAMERA": True, "sys": sys},
+                **{"PHOTOS": "nada.jpg", "UPLOAD": True, "CAMERA": True, "sys": sys},
                 **{"cu": cu, "cr": cr, "model": published[0], "metadata": published[1]},
             },
         )
         assert "No existe el fichero nada.jpg" in capsys.readouterr().out
         assert [reading.card for (reading,) in drawn] == ["joker", "joker"]
-        assert sorted(os.listdir()) == ["mi_carta.jpg", "subida.jpg"]
+        assert sorted(os.listdir()) == ["camara.jpg", "subida.jpg"]
 
 
 def test_readme_keeps_its_promises():

@@ -1,5 +1,6 @@
 """Leer cartas: qué se queda de todo lo juzgado, en qué orden, y carpetas con fotos rotas."""
 
+import os
 from collections import Counter
 
 import numpy as np
@@ -128,7 +129,7 @@ def test_read_cards_says_what_is_wrong(trusted, tmp_path):
     model, metadata = trusted
     (tmp_path / "nota.jpg").write_text("hola")
     with pytest.raises(ValueError, match="no es una imagen"):
-        cr.read_cards(model, metadata, tmp_path / "nota.jpg", find=False)
+        cr.read_cards(model, metadata, tmp_path / "nota.jpg")
     with pytest.raises(ValueError, match="card_trust.fit_trust"):
         bare = {key: value for key, value in metadata.items() if key != "trust"}
         cr.read_cards(model, bare, tmp_path / "nota.jpg")
@@ -230,6 +231,7 @@ def test_folder_with_a_broken_picture(trusted, deck, tmp_path):
     (tmp_path / "viaje").mkdir()
     (tmp_path / "viaje/d0.HEIC").write_bytes(b"ftypheic")
     Image.new("RGB", (300, 200), "gray").save(tmp_path / "_MG_1.png")
+    (tmp_path / os.fsdecode(b"z\xf3.jpg")).write_bytes(b"rota")  # un nombre que no es UTF-8
     for hidden in ("._a0.png", ".cache/e0.png", "__MACOSX/e0.png"):
         (tmp_path / hidden).parent.mkdir(exist_ok=True)
         (tmp_path / hidden).write_bytes(b"")
@@ -240,8 +242,8 @@ def test_folder_with_a_broken_picture(trusted, deck, tmp_path):
     saved = pd.read_csv(tmp_path / "lecturas/salida.csv")
     columns = "file number card confidence refused kind box error".split()
     assert list(saved.columns) == columns
-    assert list(saved.file) == ["_MG_1.png", "a0.png", "b0.jpg", "c0.png", "viaje/d0.HEIC"]
-    assert "HEIC" in saved.error[4]
+    files = ["_MG_1.png", "a0.png", "b0.jpg", "c0.png", "viaje/d0.HEIC", r"z\udcf3.jpg"]
+    assert list(saved.file) == files and "HEIC" in saved.error[4]
 
 
 def test_folder_is_checked_before_reading(trusted, tmp_path, monkeypatch):
@@ -258,4 +260,5 @@ def test_folder_is_checked_before_reading(trusted, tmp_path, monkeypatch):
 
 
 def test_short_names():
-    assert cr.short_name("ten of hearts") == "10♥" and cr.short_name("joker") == "comodín"
+    names = [cr.short_name(name) for name in ("ten of hearts", "joker", "2 of hearts", "dorso")]
+    assert names == ["10♥", "comodín", "2♥", "dorso"]

@@ -25,7 +25,9 @@ def test_free_cards_are_balanced_repeatable_and_do_not_depend_on_how_many():
 
 def test_a_quarter_are_corners_among_other_cards():
     """Las cuartas de cada clase: la carta, entera, no sale; en las demás sí."""
-    images, labels = free_deck.draw_free_cards(4, seed=3)
+    images = np.empty((212, 224, 224, 3), np.uint8)
+    given, labels = free_deck.draw_free_cards(4, seed=3, out=images)
+    assert given is images
     whole = [
         cv2.resize(
             free_deck.draw_free_card(demo_deck.CLASS_NAMES[k], np.random.default_rng([3, i]))[0],
@@ -38,9 +40,6 @@ def test_a_quarter_are_corners_among_other_cards():
     assert (
         not any(other[:159]) and 35 < sum(other[159:]) <= 52
     )  # sin comodín, y con el palo al lado
-    again = np.zeros_like(images)
-    assert free_deck.draw_free_cards(4, seed=3, out=again)[0] is again
-    assert np.array_equal(again, images)
 
 
 def test_the_index_of_a_free_card_is_where_it_says():
@@ -82,7 +81,7 @@ def test_a_missing_font_is_left_out(monkeypatch):
     assert "cmr10" in demo_deck.available(demo_deck.FONTS)
 
 
-def test_no_cards_repeat_with_the_seed_and_half_look_like_cards():
+def test_no_cards_repeat_with_the_seed():
     images = no_cards.draw_no_cards(30, seed=1)
     assert images.shape == (30, 224, 224, 3) and images.dtype == np.uint8
     assert np.array_equal(no_cards.draw_no_cards(4, seed=1), images[:4])
@@ -96,8 +95,6 @@ def test_augment_changes_the_side_and_shows_the_corner():
     assert out.shape == (64, 96, 96, 3)
     lit = (out > 100).mean((1, 2, 3))
     assert lit.min() > 0.5 and lit.max() == 1.0  # entera serían 0.29
-    same = train.augment(batch, [1, 2], 0.0, 96, corner=1.0).numpy()
-    assert np.array_equal(out, same)
 
 
 @pytest.mark.parametrize("side", [96, 224])
