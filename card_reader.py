@@ -167,9 +167,24 @@ def one_per_card(readings, threshold):
         cards.append(replace(best, kind=frame.kind, box=frame.box))
         corners = [c for c in corners if c not in inside]
     for r in corners:
-        if not any(c.card == r.card and gap(r, c) < max(map(card_size, (r, c))) for c in cards):
+        if not any(c.card == r.card and reach(r, c) < max(map(card_size, (r, c))) for c in cards):
             cards.append(r)
     return cards
+
+
+def reach(one, other):
+    """Distancia [px] entre dos lecturas; entre índices opuestos, como en una carta, la mitad."""
+    if {one.kind, other.kind} != {"corner"}:
+        return gap(one, other)
+    right, down, back = (
+        one.box[1] - one.box[0],
+        one.box[3] - one.box[0],
+        other.box[0] - other.box[3],
+    )
+    away = spot(other) - spot(one)
+    along, across = (away @ axis / np.linalg.norm(axis) for axis in (down, right))
+    facing = down @ back > 0.9 * np.linalg.norm(down) * np.linalg.norm(back)
+    return gap(one, other) / (2 if facing and 0.3 * along < across < 1.1 * along else 1)
 
 
 def index_size(r):

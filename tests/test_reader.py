@@ -59,6 +59,11 @@ def test_two_readings_alike_in_everything_do_not_break_it():
 def test_the_same_card_twice_is_two_only_if_far():
     assert names([corner("a", 0, 0), corner("a", 100, 0)]) == ["a"]
     assert names([corner("a", 0, 0), corner("a", 900, 0)]) == ["a", "a"]
+    turned = corner("a", -200, -280)
+    turned.box *= -1  # el otro índice de una carta grande: media vuelta, abajo a la derecha
+    assert names([corner("a", 0, 0), turned]) == ["a"]
+    turned.box[:, 1] -= 560  # o arriba: es otra carta
+    assert names([corner("a", 0, 0), turned]) == ["a", "a"]
     assert names([outline("a", 0, 0), outline("a", 150, 0)]) == ["a", "a"]
     assert names([outline("a", 0, 0), outline("a", 98, 0)]) == ["a", "a"]  # canto con canto
     assert names([outline("a", 0, 0), outline("a", 40, 0)]) == ["a"]
