@@ -30,8 +30,8 @@ def inner_model(model):
     head = model.layers[-1]
     # El mismo producto que hace la última capa, con sus variables y sin el softmax
     logits = keras.ops.matmul(head.input, head.kernel) + head.bias
-    last_map = next(layer for layer in model.layers[::-1] if len(layer.output.shape) == 4)
-    return keras.Model(model.input, [logits, last_map.output])
+    pooled = model.layers[-3]  # GlobalAveragePooling2D
+    return keras.Model(model.input, [logits, pooled.input])
 
 
 def predict_logits(model, images):
