@@ -168,7 +168,7 @@ def trust_from_logits(logits, labels):
     }
 
 
-# --- Explicar --------------------------------------------------------------
+# --- Explicar --------------------------------------------------------------------------------
 
 
 def grad_cam(model, image, class_index=None):
