@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
 VERSION = 1  # se sube cuando cambia el dibujo: una baraja de otra versión no se reutiliza
 SPLITS = ("train", "valid", "test")
-PER_CLASS = {"train": 20, "valid": 3, "test": 5}
+PER_CLASS = {"train": 10, "valid": 3, "test": 5}
 SUITS = ("clubs", "diamonds", "hearts", "spades")
 RANK_NAMES = "ace two three four five six seven eight nine ten jack queen king".split()
 RANKS = dict(zip(RANK_NAMES, "A 2 3 4 5 6 7 8 9 10 J Q K".split(), strict=True))
