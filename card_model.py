@@ -233,7 +233,7 @@ def export_tflite(model, metadata, path, quantize=False):
     """Exporta a LiteRT (TFLite), con un JSON al lado que nombra las clases y la entrada.
 
     `quantize` guarda en int8 por canal los pesos de las capas con 2500 o más y calcula en float:
-    no hacen falta fotos de calibrar. Las primeras capas pesan poco y, en int8, cambiaban
+    no hacen falta fotos de calibrar. Las primeras capas pesan poco y, en int8, cambian
     respuestas, como al pasar a int8 también las activaciones. Lo hace `litert-quantizer`; sin
     él, con aviso, el conversor de TensorFlow (rango dinámico).
 

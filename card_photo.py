@@ -251,8 +251,8 @@ def find_indices(photo):
     found = [ink_blobs(light, *window) for window in ((31, 12), (75, 18))]
     centers, boxes, shapes = (np.concatenate(part) for part in zip(*found, strict=True))
     sizes = boxes.max(1)
-    order = np.argsort(-sizes)[:BLOBS]
-    centers, boxes, sizes, shapes = (part[order] for part in (centers, boxes, sizes, shapes))
+    largest = np.argsort(-sizes)[:BLOBS]
+    centers, boxes, sizes, shapes = (part[largest] for part in (centers, boxes, sizes, shapes))
     near = np.abs(centers[:, None] - centers).max(2) < 0.12 * sizes + 1
     near &= np.abs(sizes[:, None] - sizes) < 0.25 * sizes
     once = ~np.tril(near, -1).any(1)  # las dos binarizaciones ven la misma mancha

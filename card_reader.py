@@ -106,11 +106,8 @@ def read_cards(model, metadata, source):
     readings = []
     for start in range(0, len(seen), CHUNK):
         part = seen[start : start + CHUNK]
-        images = [crop(*one) for one in part]
-        images = [
-            card_photo.sharpen(image) if kind == "corner" else image
-            for image, (kind, _) in zip(images, part, strict=True)
-        ]
+        crops = [(kind, crop(kind, box)) for kind, box in part]
+        images = [card_photo.sharpen(x) if kind == "corner" else x for kind, x in crops]
         judged = judge_images(model, metadata, np.stack(images))
         readings += [replace(r, kind=k, box=b) for r, (k, b) in zip(judged, part, strict=True)]
     cards = one_per_card(readings, trust["refusal_threshold"])

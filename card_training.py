@@ -34,7 +34,7 @@ def augment(images, seed, strength, side, corner=0.2, any_angle=0.7, still=0.2):
         side: lado de salida, en píxeles.
         corner: proporción de imágenes que quedan en su esquina, del 28 al 63 % del ancho.
         any_angle: cuántas giran a cualquier ángulo, en partes de `strength`.
-        still: proporción que no cambia de postura: sin remuestrear, nítida como al desplegarse.
+        still: proporción que no se deforma: como mucho, cuartos de vuelta o su esquina.
 
     Returns:
         float32 [b, side, side, 3] en 0..255.
@@ -151,13 +151,11 @@ def make_dataset(
     targets += tf.cast(labels < 0, tf.float32)[:, None] / class_count
 
     def read(index, key):
-        batch = tf.ensure_shape(
-            tf.numpy_function(load, [index], tf.uint8), [None, length, length, 3]
-        )
-        batch = tf.cast(batch, tf.float32)
+        loaded = tf.numpy_function(load, [index], tf.uint8)
+        loaded = tf.cast(tf.ensure_shape(loaded, [None, length, length, 3]), tf.float32)
         if strength:
-            batch = augment(batch, key, strength, side, corner)
-        return batch, tf.gather(targets, index)
+            loaded = augment(loaded, key, strength, side, corner)
+        return loaded, tf.gather(targets, index)
 
     order = tf.data.Dataset.range(len(images))
     if seed is not None:
@@ -294,7 +292,6 @@ def make_callbacks(run, epochs):
         run: carpeta del entrenamiento, la de `run_folder`.
         epochs: épocas de todas las fases.
     """
-    losses = [float(row["val_loss"]) for row in read_log(run)]
     name = "epoca-{epoch:02d}-valid-{val_accuracy:.4f}-perdida-{val_loss:.4f}.weights.h5"
     return [
         EpochLine(epochs),
@@ -303,7 +300,6 @@ def make_callbacks(run, epochs):
             monitor="val_loss",
             save_best_only=True,
             save_weights_only=True,
-            initial_value_threshold=min(losses, default=None),
         ),
         keras.callbacks.CSVLogger(run / "historia.csv", append=True),
         # Dos copias, por si el corte llega mientras se escribe una

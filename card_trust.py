@@ -138,7 +138,7 @@ def fit_trust(model, images, labels):
     """Ajusta con `valid` lo que `judge` necesita.
 
     Usa cuatro copias de `valid` con medio aumento, como fotos corrientes: tal cual sirvió para
-    elegir los pesos, y lo ajustado confiaría de más. El umbral de rechazo es el percentil 2 de la
+    elegir la receta, y lo ajustado confiaría de más. El umbral de rechazo es el percentil 2 de la
     energía de las cartas acertadas: rechaza el 2 % de ellas.
 
     Args:
@@ -149,8 +149,9 @@ def fit_trust(model, images, labels):
     Returns:
         dict para la clave "trust" del JSON.
     """
+    turned = {"corner": 0, "any_angle": 0, "still": 0}
     logits = [
-        predict_logits(model, np.uint8(augment(np.float32(batch), [copy, i], 0.5, 224, 0, 0, 0)))
+        predict_logits(model, np.uint8(augment(np.float32(batch), [copy, i], 0.5, 224, **turned)))
         for copy in range(4)
         for i, batch in enumerate(np.split(images, range(BATCH, len(images), BATCH)))
     ]
@@ -162,9 +163,7 @@ def trust_from_logits(logits, labels):
     correct = logits.argmax(1) == labels
     return {
         "temperature": fit_temperature(logits, labels),
-        "refusal_score": "energy",
         "refusal_threshold": float(np.quantile(energy(logits[correct]), 0.02)),
-        "images": len(labels),
     }
 
 

@@ -32,7 +32,8 @@ FAULTS = HERE / "data_faults.csv"
 DATA, DEMO_DATA = "card-data", Path("card-data/demo")
 DEMO = "baraja dibujada"  # una de las tres procedencias de get_data
 
-RANGOS = "as dos tres cuatro cinco seis siete ocho nueve diez jota reina rey".split()
+SPANISH = "as dos tres cuatro cinco seis siete ocho nueve diez jota reina rey".split()
+RANKS = dict(zip(RANK_NAMES, SPANISH, strict=True))
 SUITS = {"clubs": "tréboles", "diamonds": "diamantes", "hearts": "corazones", "spades": "picas"}
 
 
@@ -49,18 +50,17 @@ def card_name(class_name):
         str para mostrar.
     """
     rank, _, suit = class_name.partition(" of ")
-    if rank in RANK_NAMES and suit in SUITS:
-        return f"{RANGOS[RANK_NAMES.index(rank)]} de {SUITS[suit]}"
+    if rank in RANKS and suit in SUITS:
+        return f"{RANKS[rank]} de {SUITS[suit]}"
     return "comodín" if class_name == "joker" else class_name
 
 
-def get_data(data_dir=DATA, demo_dir=DEMO_DATA):
+def get_data(data_dir=DATA):
     """Encuentra los datos: la carpeta dada; si no, Kaggle; sin red, la baraja dibujada.
 
     Args:
         data_dir: carpeta con train/, valid/ y test/, cada una con una carpeta por clase; o la que
             contiene a esa.
-        demo_dir: dónde dibujar la baraja si hace falta.
 
     Returns:
         (root, source): `Path` de los datos y "carpeta", "Kaggle" o "baraja dibujada".
@@ -75,7 +75,7 @@ def get_data(data_dir=DATA, demo_dir=DEMO_DATA):
         is_deck = (root / "deck.json").is_file()
         if any((root / split).is_dir() for split in SPLITS) and (root == given or not is_deck):
             return root, DEMO if is_deck else "carpeta"
-    if str(data_dir) != DATA:
+    if given != Path(DATA):
         there = ", ".join(p.name for p in inside) or "ninguna" if given.is_dir() else "no existe"
         raise FileNotFoundError(
             f"En {given} no están train/, valid/ y test/ (carpetas que hay: {there}). Corrige "
@@ -89,7 +89,7 @@ def get_data(data_dir=DATA, demo_dir=DEMO_DATA):
     except Exception as error:  # kagglehub lanza tipos distintos según qué falle
         reason = textwrap.shorten(f"{type(error).__name__}: {error}", 120)
         print(f"No se pudo descargar ({reason}). Usamos la baraja dibujada.")
-    return make_deck(demo_dir), DEMO
+    return make_deck(DEMO_DATA), DEMO
 
 
 def split_folders(root, split):

@@ -1,7 +1,7 @@
 """Cartas de barajas que no existen, en las que solo el índice dice cuál es cada una.
 
 El índice mide hasta un tercio de la carta, en una, dos o cuatro esquinas, con las letras de siete
-idiomas; lo demás (papel, tintas, centro, figuras) sale al azar. De una de cada cuatro se ve solo la
+idiomas; lo demás (papel, tintas, centro, figuras) sale al azar. De una de cada cinco se ve solo la
 esquina, entre otras cartas, como en una mano.
 """
 
@@ -20,6 +20,7 @@ from demo_deck import (
     PALETTES,
     RANK_NAMES,
     RANKS,
+    SQUARE,
     SUITS,
     WHITE,
     WIDTH,
@@ -35,7 +36,6 @@ from demo_deck import (
     draw_juggler,
     draw_pip,
     glyph,
-    points,
     suit_outline,
     texture,
 )
@@ -117,7 +117,7 @@ def draw_free_index(pen, label, outline, style, color, rng, pip=1.0, tab=None):
         for side in (1, -1) if style.corners == 4 else (1,):
             corner = pen.at(0, 0, turn=turn)
             for (x, y), wide, tall in ((rank, width, height), (suit, size, size)) if tab else ():
-                sheet = points("-1,-1 1,-1 1,1 -1,1") * (wide / 2 + 5, tall / 2 + 5)
+                sheet = SQUARE * (wide / 2 + 5, tall / 2 + 5)
                 corner.at(side * x, y).shape(sheet, tab, line=False)
             corner.text(label, style.fonts, side * rank[0], rank[1], height, letter, width)
             if size:
@@ -160,9 +160,9 @@ def draw_free_card(class_name, rng):
         word = str(rng.choice(("JOKER", "Joker", "joker", "JOLLY"), p=(0.6, 0.25, 0.1, 0.05)))
         draw_joker_card(card, style, style.fonts, color, rng, word)
         if rng.random() < 0.3:  # sin bufón: solo la palabra
-            paper = points("-1,-1 1,-1 1,1 -1,1") * (95, 150)
-            pen.shape(paper, style.paper, line=False)
-            draw_art(pen.at(0, 0, 0.9), color, rng) if rng.random() < 0.6 else None
+            pen.shape(SQUARE * (95, 150), style.paper, line=False)
+            if rng.random() < 0.6:
+                draw_art(pen.at(0, 0, 0.9), color, rng)
             pen.text(word, style.fonts, 0, 0, rng.uniform(20, 45), color, 180)
     else:
         index = draw_face_side(pen, rank, suit, style, color, rng)
@@ -212,20 +212,16 @@ def draw_covered(card, index, others, rng):
     side, turn, lean = rng.uniform(0.1, 0.9), rng.uniform(0, 14), rng.normal(0, 4)
     layout = rng.choice(("mano", "cascada", "fila"), p=(0.5, 0.3, 0.2))
     if layout == "mano":
-        seen = put(seen, under, -side * WIDTH, rng.uniform(-0.1, 0.2) * HEIGHT, -turn)
-        seen = put(seen, card, 0, 0, 0)
-        return small_photo(put(seen, over, right + rng.uniform(3, 60), rng.normal(0, 12), turn))
-    if layout == "cascada":
-        seen = put(seen, under, rng.normal(0, 5), -side * HEIGHT, lean)
-        seen = put(seen, card, 0, 0, 0)
-        return small_photo(put(seen, over, rng.normal(0, 5), bottom + rng.uniform(3, 50), lean))
-    seen = put(seen, under, -rng.uniform(1, 1.1) * WIDTH, rng.normal(0, 10), lean)
-    return small_photo(put(seen, card, 0, 0, 0))
-
-
-def small_photo(seen):
-    """Una imagen pequeña, de 0..255, ampliada al cuadro de la red y realzada, como al leerla."""
-    seen = seen.clip(0, 255).astype(np.uint8)
+        below = -side * WIDTH, rng.uniform(-0.1, 0.2) * HEIGHT, -turn
+        above = right + rng.uniform(3, 60), rng.normal(0, 12), turn
+    elif layout == "cascada":
+        below = rng.normal(0, 5), -side * HEIGHT, lean
+        above = rng.normal(0, 5), bottom + rng.uniform(3, 50), lean
+    else:
+        below, above = (-rng.uniform(1, 1.1) * WIDTH, rng.normal(0, 10), lean), None
+    seen = put(put(seen, under, *below), card, 0, 0, 0)
+    seen = put(seen, over, *above) if above else seen
+    seen = seen.clip(0, 255).astype(np.uint8)  # ampliada y realzada, como al leerla
     return sharpen(cv2.resize(seen, (224, 224), interpolation=cv2.INTER_CUBIC))
 
 
@@ -276,7 +272,7 @@ def draw_free_cards(per_class, seed=0, out=None):
     """Cartas inventadas de todas las clases, para completar las de entrenamiento.
 
     Cada una tiene su propio generador, `default_rng([semilla, número])`. De la cuarta de cada clase
-    se ve solo la esquina, entre otras dos.
+    se ve solo la esquina, entre otras dos, si su índice está en ella.
 
     Args:
         per_class: cuántas de cada clase; 32 tardan un minuto.

@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from demo_deck import (
+    CLASS_NAMES,
     HEIGHT,
     RANKS,
+    SQUARE,
     SUITS,
     WHITE,
     WIDTH,
@@ -27,7 +29,7 @@ from demo_deck import (
     star,
     texture,
 )
-from free_deck import CLASS_NAMES, draw_free_card, draw_free_index, free_paper, free_style
+from free_deck import draw_free_card, draw_free_index, free_paper, free_style
 
 SIZE = (224, 224)
 WORDS = (
@@ -173,7 +175,7 @@ def board(rng):
 def table(rng):
     """La mesa sola: lisa, de madera, de fieltro o con manchas, y a veces arrugada."""
     image = background(rng, SIZE) + 20 * texture(rng, 5, 5, SIZE) * rng.random()
-    return Image.fromarray(np.broadcast_to(image, (224, 224, 3)).clip(0, 255).astype("uint8"))
+    return Image.fromarray(image.clip(0, 255).astype("uint8"))
 
 
 KINDS = {
@@ -259,7 +261,7 @@ def color_deck(rng):
     card = Image.new("RGB", (448, 627), WHITE if rng.random() < 0.8 else second)
     pen, style = Pen(card), free_style(rng)
     inset = rng.uniform(0, 16)
-    box = points("-1,-1 1,-1 1,1 -1,1") * (WIDTH / 2 - inset, HEIGHT / 2 - inset)
+    box = SQUARE * (WIDTH / 2 - inset, HEIGHT / 2 - inset)
     pen.shape(box, hue, line=False)
     if rng.random() < 0.8:
         oval = pen.at(0, 0, turn=rng.uniform(15, 60))
@@ -365,16 +367,8 @@ def set_card(rng):
     return finish(card)
 
 
-LOOKALIKES = {
-    "palos que no lo son": strange_deck,
-    "número sin palo": bare_number,
-    "juego de colores": color_deck,
-    "centro de naipe": card_middle,
-    "naipe en espejo": mirrored,
-    "ilustración": picture_card,
-    "dominó": domino,
-    "SET": set_card,
-}
+LOOKALIKES = strange_deck, bare_number, color_deck, card_middle, mirrored
+LOOKALIKES += picture_card, domino, set_card
 
 
 def draw_no_cards(count, seed=0):
@@ -387,8 +381,7 @@ def draw_no_cards(count, seed=0):
     Returns:
         uint8 [count, 224, 224, 3] en 0..255.
     """
-    plain, near = list(KINDS.values()), list(LOOKALIKES.values())
-    near += near[:5] * 2  # las más parecidas, tres veces
+    plain, near = list(KINDS.values()), LOOKALIKES + LOOKALIKES[:5] * 2  # las más parecidas, tres
     images = np.empty((count, *SIZE, 3), np.uint8)
     for i in range(count):
         kinds, rng = (plain, near)[i % 2], np.random.default_rng([seed, 2, i])

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from demo_deck import (
     CLASS_NAMES,
     HEIGHT,
+    SQUARE,
     STYLES,
     WIDTH,
     Pen,
@@ -18,11 +19,12 @@ from demo_deck import (
     draw_card,
     expose,
     points,
+    rotation,
     texture,
     warp,
 )
 
-CARD = points("-1,-1 1,-1 1,1 -1,1") * (WIDTH / HEIGHT / 2, 0.5)  # de lado largo 1
+CARD = SQUARE * (WIDTH / HEIGHT / 2, 0.5)  # de lado largo 1
 
 
 def tabletop(rng, size):
@@ -52,9 +54,8 @@ def tabletop(rng, size):
             pen.text(words, "DejaVuSans-Bold", *at, height, tuple(ink.tolist()))
     for _ in range(rng.integers(2, 9) if kind == 4 else 0):  # trastos
         here, length = rng.uniform(0, 1, 2) * size, rng.uniform(0.05, 0.4) * big
-        turn = np.exp(1j * rng.uniform(0, 2 * np.pi))
-        box = points("-1,-1 1,-1 1,1 -1,1") @ ((1, 1j * rng.uniform(0.05, 1))) * turn * length / 2
-        outline = np.stack([box.real, box.imag], 1) + here
+        turn, tall = rotation(rng.uniform(0, 2 * np.pi)), rng.uniform(0.05, 1)
+        outline = SQUARE * (length / 2, tall * length / 2) @ turn + here
         color = tuple(rng.integers(0, 256, 3).tolist())
         if rng.random() < 0.6:
             draw.polygon([tuple(p) for p in outline], color)
@@ -174,11 +175,6 @@ def make_spread(rng, cards=7, layout="fan", size=(1024, 768)):
     truth = [(str(name), corners) for name, corners in zip(names, seen, strict=True)]
     image = shoot(rng, tabletop(rng, size), truth, style, length, fingers=False)
     return image, truth, visible_indices(truth, STYLES[style], size)
-
-
-def rotation(angle):
-    """Matriz [2, 2] que gira puntos fila `angle` radianes, hacia la derecha en una foto."""
-    return np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
 
 
 def visible_indices(truth, style, size):

@@ -9,7 +9,6 @@ el cuaderno. `test` no se lee.
 
 import ast
 import csv
-import io
 import json
 import os
 import sys
@@ -57,14 +56,13 @@ def defaults():
     return {key: ast.literal_eval(value["default"]) for key, value in known.items()}
 
 
-def fit(data, weights, p, run, callbacks=()):
+def fit(data, weights, p, run):
     """Entrena como el cuaderno.
 
     Args:
         data: carpeta de los datos; weights: pesos de partida.
         p: dict con los parámetros del cuaderno y las claves de BASE.
         run: carpeta de los puntos de control.
-        callbacks: callbacks de Keras que se añaden.
 
     Returns:
         (modelo de 224 px, clases, imágenes de `valid` y sus etiquetas).
@@ -86,7 +84,7 @@ def fit(data, weights, p, run, callbacks=()):
     model = cm.build_model(len(names), weights, bn_momentum=p["momentum"], side=None)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=p["WEIGHT_DECAY"])
     model.compile(optimizer, "categorical_crossentropy", metrics=[train.accuracy])
-    callbacks = [*train.make_callbacks(run, epochs), *callbacks]
+    callbacks = train.make_callbacks(run, epochs)
     for number, (count, side, strength) in enumerate(p["PHASES"]):
         if number:
             draw_free_cards(p["DRAWN"], p["SEED"] + 1000 * number, drawn)
@@ -130,11 +128,7 @@ def add_row(name, path, data, field):
         "fecha": m["date"],
     }
     rows = [old for old in read_rows() if old["receta"] != name] + [row]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, row, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    cu.write_atomic(RECORD, text.getvalue().encode())
+    cu.write_atomic(RECORD, pd.DataFrame(rows).to_csv(index=False).encode())
     print(row)
 
 

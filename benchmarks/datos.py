@@ -30,16 +30,6 @@ RECORD = Path(__file__).with_name("datos.json")
 SIDE, NEAR, ALIGNED = 64, 0.96, 0.98
 
 
-def look(image):
-    """Brillo, contraste y color de una imagen uint8 [n, m, 3], en niveles 0..255.
-
-    El brillo es la media del gris, el contraste su desviación típica y el color la media de la
-    diferencia entre el canal mayor y el menor.
-    """
-    gray = image.mean(-1)
-    return gray.mean(), gray.std(), np.ptp(image, -1).mean()
-
-
 def unit(images):
     """Cada imagen [n, ...] como vector float32 [n, d] de media 0 y norma 1."""
     flat = images.reshape(len(images), -1).astype(np.float32)
@@ -95,17 +85,16 @@ def drawn_in(train, others):
 def main(data_dir=cu.DATA):
     """Lee todas las imágenes una vez y escribe lo que se ha contado."""
     began, names = time.monotonic(), cu.find_classes(data_dir)
-    files, looks, thumbs, sizes, equal = [], [], [], defaultdict(int), defaultdict(list)
+    files, thumbs, sizes, equal = [], [], defaultdict(int), defaultdict(list)
     for split in cu.SPLITS:
         for name, folder in cu.split_folders(data_dir, split).items():
             for file in cu.image_files(folder):
                 image = cu.open_photo(file)
                 files.append(f"{split}/{name}/{file.name}")
-                looks.append(look(image))
                 thumbs.append(cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA))
                 sizes["x".join(map(str, image.shape))] += 1
                 equal[hashlib.sha256(image.tobytes()).hexdigest()].append(files[-1])
-    looks, thumbs, files = np.array(looks), np.stack(thumbs), np.array(files)
+    thumbs, files = np.stack(thumbs), np.array(files)
     splits, classes = (np.array([file.split("/")[k] for file in files]) for k in (0, 1))
     near, drawn = [], []
     for name in names:
@@ -113,7 +102,6 @@ def main(data_dir=cu.DATA):
         near += [(*files[mine][[i, j]], r, half) for i, j, r, half in alike(thumbs[mine])]
         for i, (j, r) in drawn_in(thumbs[mine & train], thumbs[mine & ~train]).items():
             drawn.append([files[mine & ~train][i], files[mine & train][j], round(r, 3)])
-    within = [p for p in near if p[0].startswith("train") and p[1].startswith("train")]
     across = [p for p in near if p[0].split("/")[0] != p[1].split("/")[0]]
     result = {
         "counts": {
@@ -121,19 +109,9 @@ def main(data_dir=cu.DATA):
             for split in cu.SPLITS
         },
         "sizes": sizes,
-        "looks": {
-            split: {
-                kind: [round(float(np.mean(x)), 1), *np.quantile(x, (0.25, 0.5, 0.75)).round(1)]
-                for kind, x in zip(
-                    ("brillo", "contraste", "color"), looks[splits == split].T, strict=True
-                )
-            }
-            for split in cu.SPLITS
-        },
         "equal": [group for group in equal.values() if len(group) > 1],
         "near": {
             "limit": NEAR,
-            "train_images": len({file for pair in within for file in pair[:2]}),
             "across": [[*p[:2], round(p[2], 3), p[3]] for p in across],
         },
         "drawn": {"limit": ALIGNED, "pairs": drawn},

@@ -54,7 +54,7 @@ def test_without_network_nor_kagglehub_the_deck_is_drawn(monkeypatch, tmp_path, 
         monkeypatch.setitem(sys.modules, "kagglehub", None)
     monkeypatch.setattr(cu, "make_deck", lambda folder: folder)
     monkeypatch.chdir(tmp_path)
-    assert cu.get_data(demo_dir=tmp_path / "demo") == (tmp_path / "demo", cu.DEMO)
+    assert cu.get_data() == (cu.DEMO_DATA, cu.DEMO)
     assert "Usamos la baraja dibujada" in capsys.readouterr().out
 
 

@@ -1,6 +1,5 @@
 """La baraja dibujada: completa, repetible y sin dejar nada a medias."""
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -51,19 +50,3 @@ def test_interrupted_drawing_leaves_nothing(tmp_path, monkeypatch, error):
     with pytest.raises(expected, match=None if expected is KeyboardInterrupt else "Libera espacio"):
         demo_deck.make_deck(tmp_path / "deck", {"train": 1})
     assert list(tmp_path.iterdir()) == []
-
-
-def test_joker_photo_is_repeatable(tmp_path):
-    one = demo_deck.draw_joker(tmp_path / "uno.jpg").read_bytes()
-    assert one == demo_deck.draw_joker(tmp_path / "dos.jpg").read_bytes()
-    assert Image.open(tmp_path / "uno.jpg").size == (600, 840)
-
-
-def test_unknown_names_are_refused():
-    rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match="Clase desconocida"):
-        demo_deck.draw_card("once de copas", "inglesa", rng)
-    with pytest.raises(ValueError, match="Estilo desconocido"):
-        demo_deck.draw_card("joker", "otra", rng)
-    with pytest.raises(ValueError, match="Particiones desconocidas"):
-        demo_deck.make_deck("no se crea", {"prueba": 1})

@@ -206,13 +206,6 @@ def test_read_log_counts_what_the_log_has(tmp_path):
         assert len(train.read_log(tmp_path)) == count
 
 
-def test_a_run_that_goes_on_keeps_only_better_checkpoints(tmp_path):
-    """La mejor pérdida de antes del corte sigue contando."""
-    (tmp_path / "historia.csv").write_text("epoch,val_loss\n0,0.3\n1,0.5\n")
-    _, checkpoint, *_ = train.make_callbacks(tmp_path, 3)
-    assert checkpoint.best == 0.3
-
-
 def test_one_fused_step_equals_the_one_of_keras():
     """Los mismos pesos y las mismas medias acumuladas tras un paso, con y sin fusionar."""
     images = np.random.default_rng(0).normal(3, 2, (16, 8, 8, 3)).astype(np.float32)

@@ -147,7 +147,7 @@ def test_committed_outputs_are_clean(notebook):
         assert not re.search(r"/(home|root|work|tmp|content)/|\x1b|\r|\x08", str(output))
     assert sum("parameters" in cell.metadata.get("tags", []) for cell in cells) == 1
     lengths = sorted(len(cell.source.splitlines()) for cell in cells)
-    assert lengths[-1] <= 30 and lengths[len(lengths) // 2] <= 6
+    assert lengths[-1] <= 25 and lengths[len(lengths) // 2] <= 6
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=[TRAINING, DEPLOYMENT])
@@ -191,10 +191,6 @@ class TestColab:
     def test_wrong_address_says_what_to_do(self, tmp_path):
         with pytest.raises(FileNotFoundError, match="escribe en REPO_URL"):
             self.set_up(NOTEBOOKS[0], (tmp_path / "no hay").as_uri())
-
-    @pytest.mark.parametrize("notebook", NOTEBOOKS)
-    def test_never_installs_anything(self, notebook):
-        assert not any("pip " in cell.source for cell in code_cells(notebook))
 
     def test_upload_and_camera_go_to_the_same_function(self, monkeypatch, published, capsys):
         shutil.copy(PROJECT / "image1_joker.jpg", "subida.jpg")

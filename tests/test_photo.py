@@ -15,9 +15,8 @@ def put(turns, size=(800, 600), at=((400, 300),), length=380):
     photo, truth = Image.new("RGB", size, (40, 90, 60)), []
     card = demo_deck.draw_card("seven of spades", "póquer", np.random.default_rng(3))
     for turn, center in zip(turns, at, strict=True):
-        half = demo_deck.points("-1,-1 1,-1 1,1 -1,1") * (length / 2.8, length / 2)
-        cos, sin = np.cos(np.radians(turn)), np.sin(np.radians(turn))
-        corners = half @ [[cos, sin], [-sin, cos]] + center
+        half = demo_deck.SQUARE * (length / 2.8, length / 2)
+        corners = half @ demo_deck.rotation(np.radians(turn)) + center
         seen = demo_deck.warp(card, corners, size, (round(length / 1.4), length))
         photo.paste(seen, (0, 0), seen)
         truth.append(corners)

@@ -28,18 +28,14 @@ def test_a_quarter_are_corners_among_other_cards():
     images = np.empty((212, 224, 224, 3), np.uint8)
     given, labels = free_deck.draw_free_cards(4, seed=3, out=images)
     assert given is images
-    whole = [
-        cv2.resize(
-            free_deck.draw_free_card(demo_deck.CLASS_NAMES[k], np.random.default_rng([3, i]))[0],
-            (224, 224),
-            interpolation=cv2.INTER_AREA,
-        )
-        for i, k in enumerate(labels)
-    ]
-    other = [not np.array_equal(a, b) for a, b in zip(images, whole, strict=True)]
-    assert (
-        not any(other[:159]) and 35 < sum(other[159:]) <= 52
-    )  # sin comodín, y con el palo al lado
+    other = []
+    for i in range(106, 212):  # de cada clase, la tercera y la cuarta
+        name, rng = demo_deck.CLASS_NAMES[labels[i]], np.random.default_rng([3, i])
+        whole, _ = free_deck.draw_free_card(name, rng)
+        whole = cv2.resize(whole, (224, 224), interpolation=cv2.INTER_AREA)
+        other.append(not np.array_equal(images[i], whole))
+    # El comodín, y la que no tiene el palo junto a la letra, se ven enteras
+    assert not any(other[:53]) and 35 < sum(other[53:]) <= 52
 
 
 def test_the_index_of_a_free_card_is_where_it_says():
@@ -60,16 +56,8 @@ def test_the_index_of_a_free_card_is_where_it_says():
 
 
 def test_letters_of_a_language_never_name_two_ranks():
-    assert sum(free_deck.LETTERS.values()) == 100
     for letters in free_deck.LETTERS:
         assert len(set(letters.split())) == 4
-
-
-def test_index_grows_to_a_third_of_the_card_and_has_one_two_or_four_corners():
-    styles = [free_deck.free_style(np.random.default_rng(seed)) for seed in range(300)]
-    heights = [style.index / demo_deck.HEIGHT for style in styles]
-    assert min(heights) < 0.07 and 0.3 < max(heights) < 0.34
-    assert {style.corners for style in styles} == {1, 2, 4}
 
 
 def test_a_missing_font_is_left_out(monkeypatch):
