@@ -18,109 +18,97 @@ import tensorflow as tf
 import card_utils as cu
 
 
-def augment(images, seed, strength, side, corner=0.2, any_angle=0.7, still=0.2):
+def augment(image, rng, strength, side, other=None, corner=0.2, any_angle=0.7, still=0.2):
     """Aumento: cada carta sale como en otra foto, con otra postura, luz, fondo y nitidez.
 
-    Una sola transformación proyectiva por imagen: cuartos y medias vueltas (un naipe es
-    simétrico), giro, escala, cizalla, desplazamiento y perspectiva. Algunas quedan en su esquina,
-    otras van de lejos y sin aplastar, y otras llevan en el centro el de otra carta: manda el
-    índice. Después, fondo de manchas, algo que tapa, desenfoque, saturación, contraste, brillo y
-    tono. Nunca en espejo: un glifo reflejado no existe.
+    Una sola transformación proyectiva: cuartos y medias vueltas (un naipe es simétrico), giro,
+    escala, cizalla, desplazamiento y perspectiva. Algunas quedan en su esquina, otras van de lejos
+    y sin aplastar, y otras llevan en el centro el de otra carta: manda el índice. Después, algo
+    que tapa, desenfoque, saturación, contraste, brillo y tono. Nunca en espejo: un glifo reflejado
+    no existe.
 
     Args:
-        images: float32 [b, n, n, 3] en 0..255.
-        seed: int [2]; la misma semilla da el mismo resultado.
+        image: uint8 [n, n, 3].
+        rng: `numpy.random.Generator`.
         strength: fuerza, 0..1; multiplica ángulos, cambios y proporciones.
         side: lado de salida, en píxeles.
+        other: la carta, uint8 [n, n, 3], que puede prestar su centro; None: ninguna.
         corner: proporción de imágenes que quedan en su esquina, del 28 al 63 % del ancho.
         any_angle: cuántas giran a cualquier ángulo, en partes de `strength`.
         still: proporción que no se deforma: como mucho, cuartos de vuelta o su esquina.
 
     Returns:
-        float32 [b, side, side, 3] en 0..255.
+        uint8 [side, side, 3].
     """
-    count, size = tf.shape(images)[0], images.shape[1]
-    chance = tf.random.stateless_uniform([41, count], seed, -1.0, 1.0)
-    u = strength * chance
-    one = tf.ones(count)
 
-    def some(row, share):  # 1.0 en esa proporción de las imágenes, 0.0 en las demás
-        return tf.cast(tf.abs(chance[row]) < share * strength, tf.float32)
+    def some(share):
+        return rng.random() < share * strength
 
-    def matrix(*rows):  # tres filas de escalares o [b] -> [b, 3, 3]
-        return tf.stack([tf.stack([one * value for value in row], -1) for row in rows], -2)
+    def about(limit, count=None):
+        return strength * rng.uniform(-limit, limit, count)
 
-    def each(values):  # [b] o [b, 3] -> para sumar o multiplicar a las imágenes
-        return tf.reshape(values, [count, 1, 1, -1])
+    size = len(image)
+    if some(0.25) and other is not None:
+        rows, columns = (int(size * rng.uniform(*gap)) for gap in ((0.13, 0.28), (0.18, 0.33)))
+        center = np.s_[rows : size - rows, columns : size - columns]
+        image = image.copy()
+        image[center] = other[center]
 
-    line = tf.linspace(-1.0, 1.0, size)
-    down, along = line[:, None, None], line[None, :, None]
-    center = tf.abs(down) < each(0.6 + 0.15 * chance[15])
-    center &= (tf.abs(along) < each(0.5 + 0.15 * chance[16])) & (each(some(17, 0.25)) > 0)
-    images = tf.where(center, tf.roll(images, 1, 0), images)
-
-    moved = tf.cast(tf.abs(chance[40]) > still, tf.float32)  # remuestrear desenfoca
-    pose = moved * u
-    far, free = moved * some(0, 0.35), moved * some(34, any_angle)
-    tilt = (1 - free) * math.radians(20) * pose[1] + free * math.pi / 4 * chance[35]
-    angle = tilt + math.pi * some(2, 0.5) + math.pi / 2 * some(3, 0.3)
-    # Aleja más que acerca; y más lejos cuanto más grande la imagen, para que se lea
-    zoom = 0.05 * moved + 0.15 * pose[4] + 0.9 * side / size * far * tf.abs(chance[5])
-    # La que gira más se aleja, para que no se salga la esquina con el índice
-    zoom += (1 - far) * tf.maximum(0.0, tf.abs(tilt) - math.radians(20))
-    aspect, narrow = (0.08 + 0.2 * far) * pose[6], 0.17 * far  # 0.17 deshace el aplastado 5:7
-    x_scale, y_scale = tf.exp(zoom + aspect), tf.exp(zoom - aspect)
-    shift = size * (0.08 + 0.45 * far * (tf.exp(zoom) - 1))
-    right, below = shift * pose[7], shift * pose[8]
+    moved = rng.random() > still  # remuestrear desenfoca
+    far, free = moved and some(0.35), moved and some(any_angle)
+    tilt = rng.uniform(-45, 45) if free else moved * about(20)
+    angle = math.radians(tilt + 180 * some(0.5) + 90 * some(0.3))
+    zoom = moved * (0.05 + about(0.15))  # aleja más que acerca
+    if far:  # más cuanto más grande salga, para que se lea
+        zoom += 0.9 * side / size * rng.random()
+    else:  # la que gira más se aleja, para que no se salga la esquina con el índice
+        zoom += math.radians(max(0, abs(tilt) - 20))
+    aspect, narrow = moved * about(0.08 + 0.2 * far), 0.17 * far  # 0.17 deshace el aplastado 5:7
+    x_scale, y_scale = math.exp(zoom + aspect), math.exp(zoom - aspect)
+    right, below = moved * about(size * (0.08 + 0.45 * far * (math.exp(zoom) - 1)), 2)
+    lean, x_far, y_far = moved * about(1, 3) * (0.12 * x_scale, 0.15 / size, 0.15 / size)
+    wide = tall = 1.0
+    inset = 0.0
+    if rng.random() < corner:
+        wide, inset = rng.uniform(0.28, 0.63), size * rng.uniform(0, 0.04)
+        tall = min(1.0, wide * rng.uniform(1, 1.3))
     middle, ratio, seen_middle = (size - 1) / 2, size / side, (side - 1) / 2
-    near = tf.cast(tf.abs(chance[36]) < corner, tf.float32)
-    wide = 1 - near * (0.545 + 0.175 * chance[37])  # del 28 al 63 % del ancho
-    tall = tf.minimum(1.0, wide * (1 + near * (0.15 + 0.15 * chance[38])))
-    inset = 0.02 * size * near * (1 + chance[39])
-    warp = (
-        matrix((wide, 0, inset), (0, tall, inset), (0, 0, 1))
-        @ matrix((1, 0, middle), (0, 1, middle), (0, 0, 1))
-        @ matrix((tf.exp(narrow), 0, right), (0, tf.exp(-narrow), below), (0, 0, 1))
-        @ matrix((tf.cos(angle), -tf.sin(angle), 0), (tf.sin(angle), tf.cos(angle), 0), (0, 0, 1))
-        @ matrix(
-            (x_scale, 0.12 * pose[9] * x_scale, 0),
-            (0, y_scale, 0),
-            (0.15 / size * pose[10], 0.15 / size * pose[11], 1),
-        )
-        @ matrix((ratio, 0, -ratio * seen_middle), (0, ratio, -ratio * seen_middle), (0, 0, 1))
+    cos, sin, e = math.cos(angle), math.sin(angle), math.exp(narrow)
+    warp = (  # de un píxel de la salida al de la imagen
+        np.array(((wide, 0, inset), (0, tall, inset), (0, 0, 1)))
+        @ ((1, 0, middle), (0, 1, middle), (0, 0, 1))
+        @ ((e, 0, right), (0, 1 / e, below), (0, 0, 1))
+        @ ((cos, -sin, 0), (sin, cos, 0), (0, 0, 1))
+        @ ((x_scale, lean, 0), (0, y_scale, 0), (x_far, y_far, 1))
+        @ ((ratio, 0, -ratio * seen_middle), (0, ratio, -ratio * seen_middle), (0, 0, 1))
     )
-    warp = tf.reshape(warp, [-1, 9])
-    flat = each(127.5 + 127.5 * tf.transpose(chance[12:15]))
-    seen = tf.raw_ops.ImageProjectiveTransformV3(
-        images=images - flat,
-        transforms=warp[:, :8] / warp[:, 8:],
-        output_shape=[side, side],
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode="CONSTANT",
+    stains = rng.uniform(0, 255, 3) + about(1) * rng.uniform(-80, 80, (6, 6, 3))
+    ground = cv2.resize(np.uint8(stains.clip(0, 255)), (side, side))
+    seen = cv2.warpPerspective(
+        image,
+        warp,
+        (side, side),
+        dst=ground.copy(),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_TRANSPARENT,  # donde no llega la carta queda el fondo
     )
+    half = about(0.2 * side, 2)
+    if min(half) > 0:  # a una de cada cuatro la tapa un trozo de fondo
+        place = side / 2 + about(side / 2, 2)
+        top, left = np.maximum(place - half, 0).astype(int)
+        bottom, end = (place + half).astype(int)
+        seen[top:bottom, left:end] = ground[top:bottom, left:end]
 
-    line = tf.linspace(-1.0, 1.0, side)
-    down, along = line[:, None, None], line[None, :, None]
-    # Fuera de la carta la resta da cero; ahí, y en un rectángulo que la tapa, va el fondo
-    cover = tf.abs(down - each(u[31])) < each(0.4 * u[18])
-    cover &= tf.abs(along - each(u[32])) < each(0.4 * u[33])
-    stains = tf.random.stateless_uniform([count, 6, 6, 3], tf.add(seed, 1), -80.0, 80.0)
-    stains = tf.image.resize(stains * each(u[19]), (side, side))
-    images = tf.where(cover | (seen[..., :1] == 0.0), stains, seen) + flat
-
-    kernel = tf.ones([3, 3, 3, 1]) / 9
-    soft = tf.nn.depthwise_conv2d(images, kernel, [1, 1, 1, 1], "SAME")
-    images += each(tf.maximum(1.3 * u[20], -0.3)) * (soft - images)  # desenfoca o afila
-    saturation = ((1 - some(21, 0.1)) * (1 + 0.5 * u[22]))[:, None, None]
-    channels = tf.where(some(23, 0.08)[:, None, None] > 0, tf.roll(tf.eye(3), 1, 0), tf.eye(3))
-    color = saturation * channels + (1 - saturation) / 3
-    color *= tf.exp(0.35 * u[24])[:, None, None]  # contraste
-    light = each(127.5 + 40 * u[25]) + each(20 * tf.transpose(u[26:29]))
-    light += 30 * (down * each(u[29]) + along * each(u[30]))
-    flattened = tf.reshape(images - 127.5, [count, -1, 3]) @ color
-    images = tf.reshape(flattened, [count, side, side, 3])
-    return tf.clip_by_value(images + light, 0.0, 255.0)
+    blur = max(about(1.3), -0.3)  # desenfoca o afila
+    seen = cv2.addWeighted(seen, 1 - blur, cv2.blur(seen, (3, 3)), blur, 0, dtype=cv2.CV_32F)
+    saturation = (1 - some(0.1)) * (1 + about(0.5))
+    channels = np.roll(np.eye(3), some(0.08), 0)
+    color = (saturation * channels + (1 - saturation) / 3) * math.exp(about(0.35))  # contraste
+    light = 127.5 + about(40) + about(20, 3) - 127.5 * color.sum(1)
+    seen = cv2.transform(seen, np.column_stack([color, light]))
+    line = np.linspace(-30, 30, side, dtype=np.float32)
+    seen += (line[:, None] * np.float32(about(1)) + line * np.float32(about(1)))[..., None]
+    return seen.clip(0, 255).astype(np.uint8)
 
 
 def make_dataset(
@@ -139,23 +127,25 @@ def make_dataset(
         corner: la proporción de esquinas de `augment`.
     """
 
-    def load(index):
-        chosen = [images[i] for i in index]
-        chosen = [cu.read_image(x) if isinstance(x, os.PathLike) else x for x in chosen]
-        if not strength and side != cu.IMAGE_SHAPE[0]:
-            chosen = [cv2.resize(x, (side, side), interpolation=cv2.INTER_AREA) for x in chosen]
-        return np.stack(chosen)
-
-    length = side if not strength else cu.IMAGE_SHAPE[0]
     targets = tf.one_hot(labels, class_count)
     targets += tf.cast(labels < 0, tf.float32)[:, None] / class_count
 
-    def read(index, key):
-        loaded = tf.numpy_function(load, [index], tf.uint8)
-        loaded = tf.cast(tf.ensure_shape(loaded, [None, length, length, 3]), tf.float32)
+    def load(index, key):
+        chosen = [images[i] for i in index]
+        chosen = [cu.read_image(x) if isinstance(x, os.PathLike) else x for x in chosen]
         if strength:
-            loaded = augment(loaded, key, strength, side, corner)
-        return loaded, tf.gather(targets, index)
+            rng = np.random.default_rng(key)
+            chosen = [
+                augment(x, rng, strength, side, chosen[i - 1], corner) for i, x in enumerate(chosen)
+            ]
+        elif side != cu.IMAGE_SHAPE[0]:
+            chosen = [cv2.resize(x, (side, side), interpolation=cv2.INTER_AREA) for x in chosen]
+        return np.stack(chosen)
+
+    def read(index, key):
+        loaded = tf.numpy_function(load, [index, key], tf.uint8)
+        loaded = tf.ensure_shape(loaded, [None, side, side, 3])
+        return tf.cast(loaded, tf.float32), tf.gather(targets, index)
 
     order = tf.data.Dataset.range(len(images))
     if seed is not None:

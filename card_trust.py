@@ -149,13 +149,13 @@ def fit_trust(model, images, labels):
     Returns:
         dict para la clave "trust" del JSON.
     """
-    turned = {"corner": 0, "any_angle": 0, "still": 0}
-    logits = [
-        predict_logits(model, np.uint8(augment(np.float32(batch), [copy, i], 0.5, 224, **turned)))
-        for copy in range(4)
-        for i, batch in enumerate(np.split(images, range(BATCH, len(images), BATCH)))
+    rng = np.random.default_rng(0)
+    copies = [
+        augment(image, rng, 0.5, 224, corner=0, any_angle=0, still=0)
+        for _ in range(4)
+        for image in images
     ]
-    return trust_from_logits(np.concatenate(logits), np.tile(labels, 4))
+    return trust_from_logits(predict_logits(model, np.stack(copies)), np.tile(labels, 4))
 
 
 def trust_from_logits(logits, labels):

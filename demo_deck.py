@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
@@ -622,11 +623,7 @@ def warp(card, corners, size, detail=None):
     detail = detail or size
     card = ImageOps.expand(card.resize(detail, Image.Resampling.BICUBIC), 2, (0, 0, 0, 0))
     source = points("0,0 1,0 1,1 0,1") * detail + 2  # el reborde transparente suaviza el canto
-    rows = []
-    for (x, y), (u, v) in zip(corners, source, strict=True):
-        rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
-    # Ocho incógnitas: la homografía de la foto a la carta, que es la que pide `transform`.
-    homography = np.linalg.solve(np.array(rows), source.ravel())
+    homography = cv2.getPerspectiveTransform(np.float32(corners), np.float32(source)).ravel()[:8]
     return card.transform(size, Image.Transform.PERSPECTIVE, homography, Image.Resampling.BILINEAR)
 
 
