@@ -76,11 +76,17 @@ def test_no_cards_repeat_with_the_seed():
     assert not np.array_equal(no_cards.draw_no_cards(4, seed=2), images[:4])
 
 
+def augmented(image, count, *options, other=None, seed=0, **more):
+    """Varias copias con aumento de una imagen, uint8 [count, lado, lado, 3]."""
+    rng = np.random.default_rng(seed)
+    return np.stack([train.augment(image, rng, *options, other, **more) for _ in range(count)])
+
+
 def test_augment_changes_the_side_and_shows_the_corner():
-    batch = np.zeros((64, 224, 224, 3), np.float32)
-    batch[:, :134, :110] = 200.0  # lo que puede verse de una esquina de 28 a 60 %
-    out = train.augment(batch, [1, 2], 0.0, 96, corner=1.0).numpy()
-    assert out.shape == (64, 96, 96, 3)
+    image = np.zeros((224, 224, 3), np.uint8)
+    image[:134, :110] = 200  # lo que puede verse de una esquina de 28 a 60 %
+    out = augmented(image, 64, 0.0, 96, corner=1.0)
+    assert out.shape == (64, 96, 96, 3) and out.dtype == np.uint8
     lit = (out > 100).mean((1, 2, 3))
     assert lit.min() > 0.5 and lit.max() == 1.0  # entera serían 0.29
 
@@ -132,21 +138,20 @@ def test_dataset_reads_files_and_gives_float_0_255(tmp_path):
     assert [int(x) for _, labels in batches for x in labels.numpy().argmax(1)] == [0, 1, 2, 3, 4]
 
 
-def test_augment_keeps_range_and_repeats_with_the_seed():
-    image = cu.read_image(PROJECT / "image1_joker.jpg").astype(np.float32)
-    batch = np.repeat(image[None], 16, axis=0)
-    one, two, other = (train.augment(batch, [7, seed], 1.0, 224).numpy() for seed in (1, 1, 2))
-    assert one.shape == batch.shape and one.min() >= 0 and one.max() <= 255
+def test_augment_repeats_with_the_seed_and_spares_the_original():
+    image = cu.read_image(PROJECT / "image1_joker.jpg")
+    before = image.copy()
+    one, two, other = (augmented(image, 16, 1.0, 224, other=255 - image, seed=i) for i in (1, 1, 2))
+    assert np.array_equal(image, before)
     assert np.array_equal(one, two) and not np.array_equal(one, other)
-    assert all(not np.allclose(one[0], another) for another in one[1:])
+    assert all(not np.array_equal(one[0], another) for another in one[1:])
+    assert len({tuple(image[0, 0]) for image in one}) > 4, "cada una, su fondo"
 
 
 def test_augment_changes_light_color_and_sharpness():
     """De un dibujo que no se mueve: cada mitad de la receta deja su huella."""
-    rng = np.random.default_rng(0)
-    batch = np.repeat(rng.integers(60, 190, (1, 224, 224, 3)), 64, 0).astype(np.float32)
-    out = train.augment(batch, [3, 4], 1.0, 224, corner=0, any_angle=0).numpy()
-    middle = out[:, 80:144, 80:144]
+    image = np.random.default_rng(0).integers(60, 190, (224, 224, 3), np.uint8)
+    middle = augmented(image, 64, 1.0, 224, corner=0, any_angle=0)[:, 80:144, 80:144] * 1.0
     assert np.ptp(middle.mean((1, 2, 3))) > 40, "brillo"
     contrast = middle.std((1, 2)).mean(1)
     assert contrast.max() > 2 * contrast.min(), "contraste o desenfoque"
@@ -158,42 +163,52 @@ def test_augment_changes_light_color_and_sharpness():
 
 @pytest.fixture
 def warps(monkeypatch):
-    """Lo que `augment` da a la transformación: (imágenes, matrices), sin aplicarla."""
+    """Lo que `augment` da a la transformación: (imagen, matriz) de cada una, sin aplicarla."""
     calls = []
 
-    def transform(images, transforms, **options):
-        calls.append((np.asarray(images), np.asarray(transforms)))
-        return images
+    def transform(image, matrix, size, dst, **options):
+        calls.append((image, matrix))
+        return dst
 
-    monkeypatch.setattr(train.tf.raw_ops, "ImageProjectiveTransformV3", transform)
+    monkeypatch.setattr(train.cv2, "warpPerspective", transform)
     return calls
 
 
 def test_augment_turns_by_quarters_and_never_mirrors(warps):
-    train.augment(np.zeros((400, 8, 8, 3), np.float32), [0, 5], 1.0, 8, corner=0, any_angle=0)
-    a, b, _, c, d, *_ = warps[0][1].T  # (x, y) -> (a x + b y, c x + d y)
+    augmented(np.zeros((8, 8, 3), np.uint8), 400, 1.0, 8, corner=0, any_angle=0)
+    a, b, _, c, d, *_ = np.array([matrix.ravel() for _, matrix in warps]).T
     assert np.all(a * d - b * c > 0), "un determinante negativo es un espejo"
-    degrees = np.degrees(np.arctan2(c, a)) % 360
+    degrees = np.degrees(np.arctan2(c, a)) % 360  # (x, y) -> (a x + b y, c x + d y)
     quarters = np.bincount(np.round(degrees / 90).astype(int) % 4, minlength=4)
     assert np.all(np.abs(quarters - [140, 60, 140, 60]) < 40)
     assert np.abs((degrees + 45) % 90 - 45).max() < 35
 
 
 def test_augment_turns_the_share_that_is_asked_to_any_angle(warps):
-    train.augment(np.zeros((400, 8, 8, 3), np.float32), [0, 5], 0.5, 8, corner=0, any_angle=1.2)
-    a, b, _, c, *_ = warps[0][1].T
+    augmented(np.zeros((8, 8, 3), np.uint8), 400, 0.5, 8, corner=0, any_angle=1.2)
+    a, b, _, c, *_ = np.array([matrix.ravel() for _, matrix in warps]).T
     rest = np.abs((np.degrees(np.arctan2(c, a)) + 45) % 90 - 45)
     # De las que van a cualquier ángulo, dos de cada tres pasan de 15 grados; de las demás, ninguna
     assert 0.3 < np.mean(rest > 15) < 0.5 and rest.max() > 42
 
 
 def test_augment_swaps_the_center_of_a_quarter_and_keeps_every_corner(warps):
-    images = np.zeros((400, 32, 32, 3), np.float32)
-    images[:] = 40 + 0.4 * np.arange(400)[:, None, None, None]
-    train.augment(images, [3, 4], 1.0, 32, corner=0)
-    seen = warps[0][0]
-    # `seen` lleva restado un fondo liso: solo cuentan las diferencias dentro de cada imagen
-    other = np.abs(seen[:, 16, 16] - seen[:, 0, 0]).max(-1) > 0.1
-    assert 70 < other.sum() < 130
-    for row, column in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
-        assert np.allclose(seen[:, row, column], seen[:, 0, 0])
+    mine, other = np.full((32, 32, 3), 40, np.uint8), np.full((32, 32, 3), 90, np.uint8)
+    augmented(mine, 400, 1.0, 32, other=other, corner=0)
+    seen = np.stack([image for image, _ in warps])
+    assert 70 < np.sum(seen[:, 16, 16, 0] == 90) < 130
+    assert (seen[:, [0, 0, -1, -1], [0, -1, 0, -1]] == 40).all()
+
+
+def test_dataset_lends_each_card_another_one(monkeypatch):
+    images, labels = numbered_images(40)
+    pairs = []
+
+    def augment(image, rng, strength, side, other, corner):
+        pairs.append((int(image[0, 0, 0]), int(other[0, 0, 0])))
+        return image
+
+    monkeypatch.setattr(train, "augment", augment)
+    list(train.make_dataset(images, labels, 5, 8, 224, 0.5, seed=0))
+    assert sorted(mine for mine, _ in pairs) == list(range(40))
+    assert all(mine != other for mine, other in pairs)
