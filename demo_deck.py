@@ -190,14 +190,14 @@ class Pen:
 
     def stroke(self, outline, color=None, width=None, closed=False):
         """Línea quebrada de grosor `width`, abierta o cerrada."""
-        xy = list(map(tuple, np.asarray(outline) @ self.matrix.T + self.origin))
+        xy = list(map(tuple, (np.asarray(outline) @ self.matrix.T + self.origin).tolist()))
         pixels = max(1, round((width or self.width) * self.unit))
         self.draw.line(xy + xy[:2] * closed, color or self.ink, pixels, joint="curve")
 
     def shape(self, outline, fill, line=True):
         """Polígono relleno, con contorno de la tinta de la pluma si `line`."""
         xy = np.asarray(outline) @ self.matrix.T + self.origin
-        self.draw.polygon(list(map(tuple, xy)), fill)
+        self.draw.polygon(xy.ravel().tolist(), fill)
         if line:
             self.stroke(outline, closed=True)
 

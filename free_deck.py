@@ -50,6 +50,7 @@ LETTERS = {
     "Т В Д К": 12,  # ruso
     "A F D R": 4,  # italiano
 }
+FREE_FONTS = available(FONTS)
 
 
 def free_style(rng):
@@ -70,7 +71,7 @@ def free_style(rng):
     elif rng.random() < 0.5:
         inks = inks[:1] * 4
     return Style(
-        str(rng.choice(available(FONTS))),
+        str(rng.choice(FREE_FONTS)),
         index=float(np.exp(rng.uniform(np.log(20), np.log(117)))),
         pip=rng.uniform(30, 60),
         inks=tuple(inks),
@@ -130,10 +131,14 @@ def draw_free_index(pen, label, outline, style, color, rng, pip=1.0, tab=None):
 
 def free_paper(style, size, rng):
     """Papel de una baraja inventada, RGB de `size`: liso, con manchas o con grano."""
-    tint = rng.uniform(-60, 60, 3) * (rng.random() < 0.3)
-    paper = style.paper + tint * texture(rng, *rng.integers(2, 12, 2), size)
-    if rng.random() < 0.25:  # papel con grano
-        paper += rng.uniform(5, 30) * texture(rng, *rng.integers(20, 160, 2), size)
+    paper = np.float32(style.paper)
+    if rng.random() < 0.3:
+        tint = np.float32(rng.uniform(-60, 60, 3))
+        paper = paper + tint * texture(rng, *rng.integers(2, 12, 2), size)
+    if rng.random() < 0.25:  # con grano
+        paper = paper + rng.uniform(5, 30) * texture(rng, *rng.integers(20, 160, 2), size)
+    if paper.ndim == 1:
+        return Image.new("RGB", size, style.paper)
     return Image.fromarray(paper.clip(0, 255).astype("uint8"))
 
 
