@@ -36,7 +36,8 @@ RECORD = PROJECT / "benchmarks/ablacion.csv"
 VARIANTS = {  # lo que cambia; las demás claves, como en el cuaderno
     "la receta, a un cuarto": {},
     "el doble de tasa": {"RATE": 2e-3},
-    "siempre 224 px": {"PHASES": [[6, 224, 0.4], [1, 224, 0.3]], "LENGTH": 1},  # en los mismos minutos
+    # Las épocas que caben en los mismos minutos
+    "siempre 224 px": {"PHASES": [[6, 224, 0.4], [1, 224, 0.3]], "LENGTH": 1},
     "el mismo aumento siempre": {
         "PHASES": [[12, 128, 0.35], [10, 160, 0.35], [12, 192, 0.35], [6, 224, 0.35]]
     },
