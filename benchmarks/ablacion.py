@@ -35,7 +35,6 @@ PROJECT = Path(__file__).parents[1]
 RECORD = PROJECT / "benchmarks/ablacion.csv"
 VARIANTS = {  # lo que cambia; las demás claves, como en el cuaderno
     "la receta, a un cuarto": {},
-    "el doble de tasa": {"RATE": 2e-3},
     # Las épocas que caben en los mismos minutos
     "siempre 224 px": {"PHASES": [[6, 224, 0.4], [1, 224, 0.3]], "LENGTH": 1},
     "el mismo aumento siempre": {
