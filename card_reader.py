@@ -21,10 +21,10 @@ import card_utils as cu
 from demo_deck import RANKS
 
 CHUNK = 256  # recortes a la vez: la memoria no crece con lo que haya en la foto
-SURE = 0.8  # confianza de un contorno que se da por carta cuando hay otras
-CORNER_SURE = 0.9  # la de una esquina, que además ha de pasar el umbral de rechazo por:
-CORNER_MARGIN = 2.0  # unidades de energía; elegido con fotos de mesas y manos
-CLEAR_MARGIN = 6.0  # las de una esquina que basta para deshacer un contorno con varias cartas
+SURE, CORNER_SURE = 0.8, 0.9  # confianza de un contorno y de una esquina que se dan por carta
+MARGIN = 2.0  # energía por la que además pasan del umbral; elegido con fotos de mesas y manos
+FAINT_SURE, FAINT_MARGIN = 0.5, 0.5  # bastan para dos esquinas opuestas que dicen lo mismo
+CLEAR_MARGIN = 6.0  # energía de una esquina que basta para deshacer un contorno
 SYMBOLS = {"clubs": "♣", "diamonds": "♦", "hearts": "♥", "spades": "♠"}
 
 
@@ -129,9 +129,10 @@ def surest(readings):
 def one_per_card(readings, threshold):
     """Una lectura por carta, de todas las de una foto.
 
-    Una carta puede verse por su contorno y por dos o cuatro índices: son una. Un contorno con dos
-    cartas dentro no es una carta. La misma carta dos veces (dos barajas) sigue siendo dos si se ven
-    dos contornos que no se tapan, o dos índices a más de una carta.
+    Una carta puede verse por su contorno y por dos o cuatro índices: son una. Dos índices opuestos
+    que dicen lo mismo se confirman. Un contorno con dos cartas dentro no es una carta. La misma
+    carta dos veces (dos barajas) sigue siendo dos si se ven dos contornos que no se tapan, un
+    índice claro lejos del contorno de la otra, o dos índices a más de una carta.
 
     Args:
         readings: lista de `Reading`, con `kind` y `box`.
@@ -140,15 +141,22 @@ def one_per_card(readings, threshold):
     Returns:
         Lista de `Reading`.
     """
-    least, corners = threshold + CORNER_MARGIN, []
-    for r in sorted(readings, key=lambda r: -r.energy):
-        if r.kind == "corner" and r.energy >= least and r.confidence >= CORNER_SURE:
+
+    def passes(r, margin, sure):
+        return r.energy >= threshold + margin and r.confidence >= sure
+
+    indices = [r for r in readings if r.kind == "corner"]
+    faint = [r for r in indices if passes(r, FAINT_MARGIN, FAINT_SURE)]
+    corners = []
+    for r in sorted(faint, key=lambda r: -r.energy):
+        near = [c for c in faint if c.card == r.card and gap(r, c) < card_size(r)]
+        if any(opposite(r, c) for c in near) or passes(r, MARGIN, CORNER_SURE):
             if all(gap(r, c) > 0.9 * max(index_size(r), index_size(c)) for c in corners):
                 corners.append(r)
-    areas = [r for r in readings if r.kind != "corner" and not r.refused and r.confidence >= SURE]
+    areas = [r for r in readings if r.kind != "corner" and passes(r, MARGIN, SURE)]
     cards = []
     for r in sorted(areas, key=lambda r: card_photo.area(r.box[None])[0]):
-        inside = [c for c in cards + corners if contains(r.box, spot(c))]
+        inside = [c for c in cards + corners if belongs(c, r.box)]
         names = {c.card for c in inside}
         clear = [c for c in inside if c.kind != "corner" or c.energy >= threshold + CLEAR_MARGIN]
         clear = {c.card for c in clear}
@@ -164,15 +172,30 @@ def one_per_card(readings, threshold):
         cards.append(replace(best, kind=frame.kind, box=frame.box))
         corners = [c for c in corners if c not in inside]
     for r in corners:
-        if not any(c.card == r.card and reach(r, c) < max(map(card_size, (r, c))) for c in cards):
+        is_clear = r.energy >= threshold + CLEAR_MARGIN
+        if not any(c.card == r.card and is_same(r, c, is_clear) for c in cards):
             cards.append(r)
     return cards
 
 
-def reach(one, other):
-    """Distancia [px] entre dos lecturas; entre índices opuestos, como en una carta, la mitad."""
-    if {one.kind, other.kind} != {"corner"}:
-        return gap(one, other)
+def belongs(r, box):
+    """Si una lectura es de la carta de ese contorno [4, 2], o de lo que enmarca su interior."""
+    return contains(box, spot(r)) or (r.kind == "corner" and contains(box, r.box.mean(0)))
+
+
+def is_same(corner, card, is_clear):
+    """Si una esquina es de una carta ya leída con el mismo nombre, y no de otra baraja."""
+    if card.kind != "corner" and is_clear:
+        middle = card.box.mean(0)
+        return contains(middle + 1.7 * (card.box - middle), spot(corner))
+    away = gap(corner, card)
+    if card.kind == "corner" and opposite(corner, card):
+        away /= 2
+    return away < max(card_size(corner), card_size(card))
+
+
+def opposite(one, other):
+    """Si dos índices están como los de dos esquinas opuestas de una carta."""
     right, down, back = (
         one.box[1] - one.box[0],
         one.box[3] - one.box[0],
@@ -180,8 +203,9 @@ def reach(one, other):
     )
     away = spot(other) - spot(one)
     along, across = (away @ axis / np.linalg.norm(axis) for axis in (down, right))
+    small, large = sorted((index_size(one), index_size(other)))
     facing = down @ back > 0.9 * np.linalg.norm(down) * np.linalg.norm(back)
-    return gap(one, other) / (2 if facing and 0.3 * along < across < 1.1 * along else 1)
+    return facing and along > 5 * large and large < 1.5 * small and 0.3 * along < across < 1.1 * along
 
 
 def index_size(r):

@@ -67,11 +67,36 @@ def test_the_same_card_twice_is_two_only_if_far():
     assert names([outline("a", 0, 0), outline("a", 150, 0)]) == ["a", "a"]
     assert names([outline("a", 0, 0), outline("a", 98, 0)]) == ["a", "a"]  # canto con canto
     assert names([outline("a", 0, 0), outline("a", 40, 0)]) == ["a"]
+    assert names([outline("a", 0, 0, 20), corner("a", 190, 0)]) == ["a", "a"]
+    assert names([outline("a", 0, 0, 20), corner("a", 120, 0)]) == ["a"]  # marco, o contorno corto
+    assert names([outline("a", 0, 0, 20), corner("a", 190, 0, THRESHOLD + 3)]) == ["a"]
+
+
+def test_two_faint_opposite_indices_confirm_each_other():
+    faint, turned = corner("a", 0, 0, THRESHOLD + 1, 0.6), corner("a", -110, -150)
+    turned.box *= -1
+    turned.energy, turned.confidence = THRESHOLD + 1, 0.6
+    assert names([faint]) == names([turned]) == []
+    assert names([faint, turned]) == ["a"]
+    turned.card = "b"
+    assert names([faint, turned]) == []
+
+
+def test_the_index_beside_an_inner_frame_names_the_card():
+    assert names([outline("b", 15, 20, 8), corner("a", 3, 3, 20)]) == ["a"]
+
+
+def test_a_whole_card_is_not_part_of_an_index():
+    """Dos manchas de la mesa, cada una a un lado de una carta, parecen un índice enorme."""
+    huge = corner("joker", -200, -300)
+    huge.box = np.float32([[-200, -300], [320, -300], [320, 580], [-200, 580]])
+    assert names([outline("a", 0, 0, 20), huge]) == ["a"]
 
 
 def test_weak_indices_and_those_that_share_a_blob_are_left_out():
-    weak = THRESHOLD + cr.CORNER_MARGIN - 0.1
+    weak = THRESHOLD + cr.MARGIN - 0.1
     assert names([corner("a", energy=weak), corner("b", 300, 0, confidence=0.8)]) == []
+    assert names([outline("a", energy=weak)]) == []
     assert names([corner("a", 0, 0, 20), corner("b", 5, 3, 15)]) == ["a"]
 
 
