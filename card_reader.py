@@ -205,7 +205,8 @@ def opposite(one, other):
     along, across = (away @ axis / np.linalg.norm(axis) for axis in (down, right))
     small, large = sorted((index_size(one), index_size(other)))
     facing = down @ back > 0.9 * np.linalg.norm(down) * np.linalg.norm(back)
-    return facing and along > 5 * large and large < 1.5 * small and 0.3 * along < across < 1.1 * along
+    alike = large < 1.5 * small and along > 5 * large
+    return alike and facing and 0.3 * along < across < 1.1 * along
 
 
 def index_size(r):
