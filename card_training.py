@@ -30,11 +30,11 @@ def augment(image, rng, strength, side, other=None, corner=0.2, any_angle=0.7, s
     Args:
         image: uint8 [n, n, 3].
         rng: `numpy.random.Generator`.
-        strength: fuerza, 0..1; multiplica ángulos, cambios y proporciones.
+        strength: fuerza, 0..1; multiplica los cambios y las proporciones, salvo `corner` y `still`.
         side: lado de salida, en píxeles.
-        other: la carta, uint8 [n, n, 3], que puede prestar su centro; None: ninguna.
+        other: otra carta, uint8 [n, n, 3], cuyo centro puede copiarse; None: ninguna.
         corner: proporción de imágenes que quedan en su esquina, del 28 al 63 % del ancho.
-        any_angle: cuántas giran a cualquier ángulo, en partes de `strength`.
+        any_angle: proporción que gira a cualquier ángulo, a fuerza 1.
         still: proporción que no se deforma: como mucho, cuartos de vuelta o su esquina.
 
     Returns:
@@ -108,7 +108,7 @@ def augment(image, rng, strength, side, other=None, corner=0.2, any_angle=0.7, s
     seen = cv2.transform(seen, np.column_stack([color, light]))
     line = np.linspace(-30, 30, side, dtype=np.float32)
     seen += (line[:, None] * np.float32(about(1)) + line * np.float32(about(1)))[..., None]
-    return seen.clip(0, 255).astype(np.uint8)
+    return seen.clip(0, 255).round().astype(np.uint8)
 
 
 def make_dataset(

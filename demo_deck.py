@@ -156,6 +156,7 @@ def font_file(font):
     return Path(get_data_path(), "fonts", "ttf", f"{font}.ttf")
 
 
+@lru_cache
 def available(fonts):
     """De unas fuentes separadas por espacios, la lista de las que este Matplotlib trae."""
     return [font for font in fonts.split() if font_file(font).is_file()]
@@ -623,6 +624,7 @@ def warp(card, corners, size, detail=None):
     detail = detail or size
     card = ImageOps.expand(card.resize(detail, Image.Resampling.BICUBIC), 2, (0, 0, 0, 0))
     source = points("0,0 1,0 1,1 0,1") * detail + 2  # el reborde transparente suaviza el canto
+    # De la foto a la carta, que es lo que pide `transform`
     homography = cv2.getPerspectiveTransform(np.float32(corners), np.float32(source)).ravel()[:8]
     return card.transform(size, Image.Transform.PERSPECTIVE, homography, Image.Resampling.BILINEAR)
 

@@ -50,7 +50,6 @@ LETTERS = {
     "Т В Д К": 12,  # ruso
     "A F D R": 4,  # italiano
 }
-FREE_FONTS = available(FONTS)
 
 
 def free_style(rng):
@@ -71,7 +70,7 @@ def free_style(rng):
     elif rng.random() < 0.5:
         inks = inks[:1] * 4
     return Style(
-        str(rng.choice(FREE_FONTS)),
+        str(rng.choice(available(FONTS))),
         index=float(np.exp(rng.uniform(np.log(20), np.log(117)))),
         pip=rng.uniform(30, 60),
         inks=tuple(inks),
