@@ -22,9 +22,9 @@ from demo_deck import RANKS
 
 CHUNK = 256  # recortes a la vez: la memoria no crece con lo que haya en la foto
 SURE, CORNER_SURE = 0.8, 0.9  # confianza de un contorno y de una esquina que se dan por carta
-MARGIN = 2.0  # energía por la que además pasan del umbral; elegido con fotos de mesas y manos
+MARGIN = 2.0  # cuánta energía más que la del umbral; elegido con fotos de mesas y manos
 FAINT_SURE, FAINT_MARGIN = 0.5, 0.5  # bastan para dos esquinas opuestas que dicen lo mismo
-CLEAR_MARGIN = 6.0  # energía de una esquina que basta para deshacer un contorno
+CLEAR_MARGIN = 6.0  # la de una esquina clara, que deshace un contorno o es de otra baraja
 SYMBOLS = {"clubs": "♣", "diamonds": "♦", "hearts": "♥", "spades": "♠"}
 
 
@@ -145,7 +145,9 @@ def one_per_card(readings, threshold):
     def passes(r, margin, sure):
         return r.energy >= threshold + margin and r.confidence >= sure
 
+    areas = [r for r in readings if r.kind != "corner" and passes(r, MARGIN, SURE)]
     indices = [r for r in readings if r.kind == "corner"]
+    indices = [r for r in indices if not any(surrounds(r, c) for c in areas)]
     faint = [r for r in indices if passes(r, FAINT_MARGIN, FAINT_SURE)]
     corners = []
     for r in sorted(faint, key=lambda r: -r.energy):
@@ -153,13 +155,12 @@ def one_per_card(readings, threshold):
         if any(opposite(r, c) for c in near) or passes(r, MARGIN, CORNER_SURE):
             if all(gap(r, c) > 0.9 * max(index_size(r), index_size(c)) for c in corners):
                 corners.append(r)
-    areas = [r for r in readings if r.kind != "corner" and passes(r, MARGIN, SURE)]
     cards = []
     for r in sorted(areas, key=lambda r: card_photo.area(r.box[None])[0]):
-        inside = [c for c in cards + corners if belongs(c, r.box)]
+        weak = not passes(r, CLEAR_MARGIN, 0)
+        inside = [c for c in cards + corners if contains(r.box, spot(c)) or (weak and frames(r, c))]
         names = {c.card for c in inside}
-        clear = [c for c in inside if c.kind != "corner" or c.energy >= threshold + CLEAR_MARGIN]
-        clear = {c.card for c in clear}
+        clear = {c.card for c in inside if c.kind != "corner" or passes(c, CLEAR_MARGIN, 0)}
         if len(clear) > 1 or (len(names) > 1 and clear - {r.card}):
             continue
         best = max([r, *inside] if len(names) == 1 else [r], key=lambda c: c.energy)
@@ -172,20 +173,26 @@ def one_per_card(readings, threshold):
         cards.append(replace(best, kind=frame.kind, box=frame.box))
         corners = [c for c in corners if c not in inside]
     for r in corners:
-        is_clear = r.energy >= threshold + CLEAR_MARGIN
-        if not any(c.card == r.card and is_same(r, c, is_clear) for c in cards):
+        if not any(is_same(r, c, passes(r, CLEAR_MARGIN, 0)) for c in cards):
             cards.append(r)
     return cards
 
 
-def belongs(r, box):
-    """Si una lectura es de la carta de ese contorno [4, 2], o de lo que enmarca su interior."""
-    return contains(box, spot(r)) or (r.kind == "corner" and contains(box, r.box.mean(0)))
+def frames(area, r):
+    """Si un contorno puede ser el marco de la figura de una carta, con ese índice a su lado."""
+    return r.kind == "corner" and contains(area.box, r.box.mean(0))
+
+
+def surrounds(corner, area):
+    """Si una esquina es tan grande, para una carta que tiene dentro, que no es un índice."""
+    return card_size(area) < 6 * index_size(corner) and contains(corner.box, spot(area))
 
 
 def is_same(corner, card, is_clear):
-    """Si una esquina es de una carta ya leída con el mismo nombre, y no de otra baraja."""
-    if card.kind != "corner" and is_clear:
+    """Si una esquina es de una carta ya leída: el mismo nombre, y no tan lejos como otra baraja."""
+    if card.card != corner.card:
+        return False
+    if card.kind != "corner" and is_clear:  # 1.7: el contorno puede ser solo el marco
         middle = card.box.mean(0)
         return contains(middle + 1.7 * (card.box - middle), spot(corner))
     away = gap(corner, card)

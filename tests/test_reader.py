@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -78,18 +79,26 @@ def test_two_faint_opposite_indices_confirm_each_other():
     turned.energy, turned.confidence = THRESHOLD + 1, 0.6
     assert names([faint]) == names([turned]) == []
     assert names([faint, turned]) == ["a"]
-    turned.card = "b"
-    assert names([faint, turned]) == []
+    beside = corner("a", 97, 123, THRESHOLD + 1, 0.6)  # sin girar
+    assert names([faint, beside]) == []
+    # Ni por ancho, ni por estrecho, ni por cerca, ni por tamaño
+    for move, scale in (((60, 0), 1), ((-65, 0), 1), ((-57, -78), 1), ((0, 0), 1.8)):
+        other = replace(turned, box=(turned.box - (84, 106)) * scale + (84, 106) + move)
+        assert names([faint, other]) == []
+    assert names([faint, replace(turned, card="b")]) == []
 
 
 def test_the_index_beside_an_inner_frame_names_the_card():
     assert names([outline("b", 15, 20, 8), corner("a", 3, 3, 20)]) == ["a"]
+    beside = corner("a", 0, 0, 15)  # asoma debajo de otra carta
+    assert names([outline("b", 12, 0, 20), beside]) == ["a", "b"]
+    assert names([outline("b", 12, 0, 14), beside]) == ["a", "b"]
 
 
 def test_a_whole_card_is_not_part_of_an_index():
     """Dos manchas de la mesa, cada una a un lado de una carta, parecen un índice enorme."""
-    huge = corner("joker", -200, -300)
-    huge.box = np.float32([[-200, -300], [320, -300], [320, 580], [-200, 580]])
+    huge = corner("joker", energy=25)
+    huge.box = np.float32([[-180, -280], [340, -280], [340, 600], [-180, 600]])
     assert names([outline("a", 0, 0, 20), huge]) == ["a"]
 
 
