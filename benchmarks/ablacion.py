@@ -3,8 +3,8 @@
 Uso: `python benchmarks/ablacion.py DATOS PESOS CAMPO`. Entrena las filas que falten en
 `benchmarks/ablacion.csv`; un entrenamiento cortado sigue. CAMPO es la carpeta de `medir.py`.
 
-`python benchmarks/ablacion.py DATOS PESOS CAMPO modelo.h5` añade la fila de un modelo que ya hizo
-el cuaderno. `test` no se lee.
+`python benchmarks/ablacion.py DATOS PESOS CAMPO "otra semilla.h5"` añade la fila de un modelo que
+ya hizo el cuaderno, con otro `LENGTH` u otro `SEED`; se llama como el fichero. `test` no se lee.
 """
 
 import ast
@@ -33,21 +33,19 @@ from no_cards import draw_no_cards
 
 PROJECT = Path(__file__).parents[1]
 RECORD = PROJECT / "benchmarks/ablacion.csv"
-VARIANTS = {  # lo que cambia; las demás claves, como en el cuaderno
-    "la receta, a un cuarto": {},
+PHASES = [[3, 128, 0.15], [2, 160, 0.35], [3, 192, 0.6], [2, 224, 0.3]]  # diez épocas
+VARIANTS = {  # lo que cambia; las demás claves, como en BASE o en el cuaderno
+    "la receta, diez épocas": {},
     # Las épocas que caben en los mismos minutos
-    "siempre 224 px": {"PHASES": [[6, 224, 0.4], [1, 224, 0.3]], "LENGTH": 1},
-    "el mismo aumento siempre": {
-        "PHASES": [[12, 128, 0.35], [10, 160, 0.35], [12, 192, 0.35], [6, 224, 0.35]]
-    },
+    "siempre 224 px": {"PHASES": [[6, 224, 0.4], [1, 224, 0.3]]},
+    "el mismo aumento siempre": {"PHASES": [[n, side, 0.35] for n, side, _ in PHASES]},
     "sin cartas dibujadas": {"DRAWN": 0},
     "sin ampliar la esquina": {"corner": 0},
     "sin lo que no es un naipe": {"NO_CARDS": 0},
     "inercia de BatchNorm de fábrica": {"momentum": 0.999},
     "etiquetas sin corregir": {"repair": False},
-    "la receta, a la mitad": {"LENGTH": 0.5},
 }
-BASE = {"LENGTH": 0.25, "corner": 0.2, "momentum": 0.98, "repair": True}
+BASE = {"PHASES": PHASES, "corner": 0.2, "momentum": 0.98, "repair": True}
 
 
 def defaults():
@@ -148,7 +146,6 @@ def main(data, weights, field, *paths):
             continue
         print(name, flush=True)
         p = {**defaults(), **BASE, **change}
-        p["PHASES"] = [[max(1, round(p["LENGTH"] * n)), *rest] for n, *rest in p["PHASES"]]
         path = PROJECT / "checkpoints" / name / "modelo.h5"
         run = train.run_folder(path.parent, p)
         model, names, images, labels = fit(data, weights, p, run)
