@@ -24,8 +24,8 @@ def build_model(class_count, weights="imagenet", bn_momentum=0.98, side=cu.IMAGE
     Args:
         class_count: número de clases.
         weights: "imagenet", la ruta de unos pesos sin cabeza o de un modelo entero hecho aquí, o
-            None (al azar). Si ImageNet no se puede descargar, se parte de la columna del modelo
-            publicado.
+            None (al azar). Si ImageNet no se puede descargar, se parte de la red base del
+            modelo publicado.
         bn_momentum: inercia de BatchNorm, 0..1. La de Keras, 0.999, deja las estadísticas de
             evaluación unos 1000 pasos atrás.
         side: lado de las imágenes en píxeles, o None si cambia al entrenar (siempre par).
@@ -59,7 +59,7 @@ def build_model(class_count, weights="imagenet", bn_momentum=0.98, side=cu.IMAGE
                 f"Sin red para bajar ImageNet y sin {cu.PUBLISHED_MODEL}: recupera ese fichero, o "
                 'pon WEIGHTS = None para empezar al azar o WEIGHTS = "ruta" a unos pesos tuyos.'
             ) from error
-        start = f"columna de {cu.PUBLISHED_MODEL.name}, porque ImageNet no se pudo descargar"
+        start = f"red base de {cu.PUBLISHED_MODEL.name}, porque ImageNet no se pudo descargar"
         base = mobilenet(None)
         published = keras.models.load_model(cu.PUBLISHED_MODEL, compile=False)
         for layer in base.layers:

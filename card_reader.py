@@ -318,7 +318,7 @@ def plot_readings(source, readings):
 
 
 def take_photo(path):
-    """En Colab, enseña la cámara y un botón; al pulsarlo guarda la foto en `path`.
+    """En Colab, enseña la cámara y un botón; al pulsarlo guarda la foto en `path`, y lo devuelve.
 
     Raises:
         ValueError: no hay cámara o no se le dio permiso.
@@ -387,8 +387,8 @@ def read_folder(model, metadata, folder, csv_path):
         name = file.relative_to(folder).as_posix()
         try:
             readings = read_cards(model, metadata, file)
-        except (OSError, ValueError) as error:
-            rows.append({"file": name, "error": str(error)})
+        except Exception as error:  # la que sea: una foto no para a las demás
+            rows.append({"file": name, "error": str(error) or type(error).__name__})
             continue
         for number, r in enumerate(readings, 1):
             row = {"file": name, "number": number, "card": r.card, "refused": r.refused}

@@ -69,13 +69,12 @@ def log_softmax(logits, temperature=1.0):
 
 
 def energy(logits):
-    """logsumexp de cada fila (Liu et al. 2020): mayor cuanto más parece una carta conocida."""
-    top = logits.max(1)
-    return top + np.log(np.exp(logits - top[:, None]).sum(1))
+    """Energía [n] de Liu et al. (2020), con el signo cambiado: mayor si parece una carta."""
+    return np.logaddexp.reduce(logits, axis=1)
 
 
 def fit_temperature(logits, labels):
-    """Temperatura que minimiza la verosimilitud negativa (Guo et al. 2017), en 0.1..10.
+    """Temperatura que minimiza la log-verosimilitud negativa (Guo et al. 2017), en 0.1..10.
 
     Args:
         logits: [n, clases].

@@ -68,6 +68,7 @@ def get_data(data_dir=DATA):
     Raises:
         FileNotFoundError: `data_dir` no es la de omisión y no tiene las particiones: no se
             cambia por otros datos.
+        FileExistsError, OSError: no se puede dibujar la baraja que los sustituye.
     """
     given = Path(data_dir).expanduser()
     inside = sorted(p for p in given.glob("*") if p.is_dir())
@@ -173,6 +174,7 @@ def load_split(root, split, class_names, keep=True):
         (images, labels, files): uint8 [n, 224, 224, 3] en 0..255, int32 [n] y lista de n `Path`.
 
     Raises:
+        FileNotFoundError: falta la carpeta de `split`.
         ValueError: faltan clases, o una se queda sin ninguna imagen legible.
     """
     folders = split_folders(root, split)
@@ -271,6 +273,10 @@ def open_scaled(source):
             reason = "es HEIC; conviértela a JPG (iPhone: Ajustes > Cámara > Más compatible)"
     except Image.DecompressionBombError:
         reason = f"demasiado grande; máximo {2 * Image.MAX_IMAGE_PIXELS / 1e6:.0f} megapíxeles"
+    except PermissionError:
+        reason = "no hay permiso para leerla"
+    except MemoryError:
+        reason = "no cabe en la memoria"
     except ValueError as error:
         reason = str(error)
     except Exception as error:  # Pillow lanza OSError, SyntaxError, struct.error, zlib.error...

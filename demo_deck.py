@@ -183,8 +183,8 @@ class Pen:
 
     def at(self, x, y, sx=1.0, sy=None, turn=0.0):
         """Otra pluma con el origen en (x, y), escalada y girada `turn` grados."""
-        pen, angle = Pen(self.image, self.ink, self.width), np.radians(turn)
-        spin = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        pen = Pen(self.image, self.ink, self.width)
+        spin = rotation(np.radians(turn)).T
         pen.matrix = self.matrix @ spin @ np.diag([sx, sx if sy is None else sy])
         pen.origin = self.origin + self.matrix @ (x, y)
         return pen

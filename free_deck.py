@@ -279,7 +279,7 @@ def draw_free_cards(per_class, seed=0, out=None):
     se ve solo la esquina, entre otras dos, si su índice está en ella.
 
     Args:
-        per_class: cuántas de cada clase; 32 tardan un minuto.
+        per_class: cuántas de cada clase.
         seed: entero no negativo.
         out: arreglo del mismo tamaño en que dejarlas, si no hace falta otro.
 

@@ -36,7 +36,7 @@ WORDS = (
     "la red mira cada foto y dice qué ve: pan, mesa, 7 kilos, 10 euros, tren, Q, K, luz, nube, "
     "casa, río, 4 de mayo, J. Pérez, A5, silla, calle, 23, puerta, libro, agua, total 98.50"
 ).split()
-FONTS = "DejaVuSans DejaVuSans-Bold DejaVuSerif DejaVuSansMono STIXGeneral cmr10".split()
+TEXT_FONTS = "DejaVuSans DejaVuSans-Bold DejaVuSerif DejaVuSansMono STIXGeneral cmr10".split()
 
 
 def colors(rng, count):
@@ -78,10 +78,10 @@ def text_page(rng):
     paper, ink = ((255, 255, 255), (20, 20, 20)) if light else ((25, 28, 35), (230, 230, 220))
     page, size = Image.new("RGB", (448, 448), paper), int(rng.integers(14, 60))
     draw, left, y = ImageDraw.Draw(page), int(rng.integers(5, 80)), int(rng.integers(0, 60))
-    path = font_file(rng.choice(FONTS))
+    font = ImageFont.truetype(font_file(rng.choice(TEXT_FONTS)), size)
     while y < 448:
         line = " ".join(rng.choice(WORDS, 30))
-        draw.text((left, y), line, ink, ImageFont.truetype(path, size))
+        draw.text((left, y), line, ink, font)
         y += int(size * 1.4)
         if rng.random() < 0.15:
             y += size
@@ -157,7 +157,7 @@ def board(rng):
         first, second = (240, 240, 235), (30, 30, 30)
     image, n = Image.new("RGB", SIZE, first), int(rng.integers(3, 13))
     draw, kind, step = ImageDraw.Draw(image), rng.integers(3), 224 / n
-    path = font_file(rng.choice(FONTS))
+    path = font_file(rng.choice(TEXT_FONTS))
     font = ImageFont.truetype(path, max(9, step * 0.4))
     for i in range(n):
         for j in range(n if kind else 1):

@@ -11,6 +11,7 @@ import ast
 import csv
 import json
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -31,8 +32,7 @@ import card_utils as cu
 from free_deck import draw_free_cards
 from no_cards import draw_no_cards
 
-PROJECT = Path(__file__).parents[1]
-RECORD = PROJECT / "benchmarks/ablacion.csv"
+RECORD = cu.HERE / "benchmarks/ablacion.csv"
 PHASES = [[3, 128, 0.15], [2, 160, 0.35], [3, 192, 0.6], [2, 224, 0.3]]  # diez épocas
 VARIANTS = {  # lo que cambia; las demás claves, como en BASE o en el cuaderno
     "la receta, diez épocas": {},
@@ -50,7 +50,7 @@ BASE = {"PHASES": PHASES, "corner": 0.2, "momentum": 0.98, "repair": True}
 
 def defaults():
     """Los parámetros del cuaderno de entrenamiento, con sus valores."""
-    known = papermill.inspect_notebook(str(PROJECT / "Entrenamiento_DL.ipynb"))
+    known = papermill.inspect_notebook(str(cu.HERE / "Entrenamiento_DL.ipynb"))
     return {key: ast.literal_eval(value["default"]) for key, value in known.items()}
 
 
@@ -146,7 +146,7 @@ def main(data, weights, field, *paths):
             continue
         print(name, flush=True)
         p = {**defaults(), **BASE, **change}
-        path = PROJECT / "checkpoints" / name / "modelo.h5"
+        path = cu.HERE / "checkpoints" / name / "modelo.h5"
         run = train.run_folder(path.parent, p)
         model, names, images, labels = fit(data, weights, p, run)
         history = pd.read_csv(run / "historia.csv").drop_duplicates("epoch", keep="last")
@@ -162,6 +162,7 @@ def main(data, weights, field, *paths):
             "date": time.strftime("%Y-%m-%d"),
         }
         cm.save_model(model, metadata, path)
+        shutil.rmtree(run / "respaldo", ignore_errors=True)
         add_row(name, path, data, field)
 
 

@@ -14,7 +14,6 @@ import argparse
 import csv
 import json
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -32,6 +31,7 @@ import card_photo as cp
 import card_reader as cr
 import card_trust as ct
 import card_utils as cu
+from card_training import peak_memory
 from demo_deck import CLASS_NAMES, SQUARE, STYLES, draw_card, photograph, rotation
 from free_deck import draw_free_card, draw_free_cards
 from no_cards import KINDS, LOOKALIKES, SIZE
@@ -44,7 +44,7 @@ STRESSES = {
     "giro": ("grados", (15, 45, 90)),
     "inclinación": ("% del lado", (10, 20, 30)),
     "lejos": ("% del lado", (75, 55, 40)),
-    "corrida": ("% del lado", (5, 10, 15)),
+    "desplazada": ("% del lado", (5, 10, 15)),
     "oscura": ("% de la luz", (70, 45, 25)),
     "quemada": ("% de la luz", (130, 160, 200)),
     "sombra": ("% de la luz", (60, 40, 20)),
@@ -112,7 +112,7 @@ def damage(image, kind, degree, rng):
     elif kind == "lejos":  # sin el aplastado a un cuadrado: 5 de ancho por 7 de alto
         away = rng.uniform(-0.5, 0.5, 2) * (1 - share)
         x = on_table(x, square * [share * 5 / 7, share] + 0.5 + away, rng)
-    elif kind == "corrida":
+    elif kind == "desplazada":
         x = on_table(x, square + 0.5 + share * rng.choice([-1, 1], 2), rng)
     elif kind in ("oscura", "quemada"):
         x *= share
@@ -417,8 +417,7 @@ def folder(model, metadata, data, field):
         start = time.monotonic()
         cr.read_folder(model, metadata, scratch, Path(scratch, "cartas.csv"))
         speed = round(len(files) / (time.monotonic() - start), 1)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return {"photos": len(files), "per_second": speed, "memory_mb": memory}
+    return {"photos": len(files), "per_second": speed, "memory_gb": peak_memory()}
 
 
 # folder primero: mide la memoria máxima del proceso

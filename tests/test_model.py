@@ -67,7 +67,7 @@ def test_offline_start_is_the_published_backbone(published, monkeypatch):
         keras.applications, "MobileNetV3Small", refuse_download(keras.applications.MobileNetV3Small)
     )
     model = cm.build_model(53)
-    assert model.start.startswith("columna de MobileNetV3_card_classifier.h5")
+    assert model.start.startswith("red base de MobileNetV3_card_classifier.h5")
     name = "expanded_conv_3_depthwise"
     mine, theirs = model.get_layer(name), published[0].get_layer(name)
     assert np.array_equal(mine.get_weights()[0], theirs.get_weights()[0])
@@ -193,6 +193,8 @@ os._exit(0)
 
 def test_run_folder_continues_only_the_same_interrupted_run(tmp_path):
     run = train.run_folder(tmp_path, {"EPOCHS": 3})
+    run = run.rename(tmp_path / f"20200101-000000-{run.name[-8:]}")
+    assert train.run_folder(tmp_path, {"EPOCHS": 3}) != run, "ya acabó"
     (run / "respaldo").mkdir()
     assert train.run_folder(tmp_path, {"EPOCHS": 3}) == run
     assert train.run_folder(tmp_path, {"EPOCHS": 4}) != run

@@ -68,7 +68,7 @@ def test_training_survives_a_kill_and_deployment_follows(workspace):
     subprocess.run(command, cwd=workspace, check=True, capture_output=True)
     text = stdout(nbformat.read(workspace / f"salida-{TRAINING}", as_version=4))
     assert "Kaggle" in text and "Usamos la baraja dibujada" in text
-    assert "columna de MobileNetV3_card_classifier.h5" in text
+    assert "red base de MobileNetV3_card_classifier.h5" in text
     # Sigue tras la primera, y cada época una vez: la segunda fase no empieza donde siguió la otra
     assert re.findall(r"Época +(\d)/4", text) == ["2", "3", "4"] and "4 épocas en" in text
     assert len(list(workspace.glob("checkpoints/*/historia.csv"))) == 1

@@ -1,6 +1,7 @@
 """Lo que dicen README y reporte es lo que dicen los registros, y cabe en lo que alguien lee."""
 
 import csv
+import importlib
 import json
 import re
 
@@ -79,10 +80,17 @@ def test_errors_of_test_are_named_one_by_one(metadata):
 
 def test_ablation_rows_are_those_of_the_record():
     record = PROJECT / "benchmarks/ablacion.csv"
-    rows = list(csv.DictReader(record.open(encoding="utf-8"))) if record.is_file() else []
+    rows = list(csv.DictReader(record.open(encoding="utf-8")))
+    assert rows
     for row in rows:
         cells = [row[key] for key in ("receta", "minutos", "valid", "esquinas", "otras barajas")]
         assert f"| {' | '.join(cells)} |" in REPORT
+
+
+@pytest.mark.parametrize("script", sorted((PROJECT / "benchmarks").glob("*.py")))
+def test_what_the_scripts_import_exists(script, monkeypatch):
+    monkeypatch.syspath_prepend(script.parent)
+    importlib.import_module(script.stem)
 
 
 def test_they_are_short_enough_to_be_read():

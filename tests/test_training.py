@@ -84,11 +84,11 @@ def augmented(image, count, *options, other=None, seed=0, **more):
 
 def test_augment_changes_the_side_and_shows_the_corner():
     image = np.zeros((224, 224, 3), np.uint8)
-    image[:134, :110] = 200  # lo que puede verse de una esquina de 28 a 60 %
+    image[:134, :110] = 200  # lo que puede verse de una esquina de 28 a 63 %
     out = augmented(image, 64, 0.0, 96, corner=1.0)
     assert out.shape == (64, 96, 96, 3) and out.dtype == np.uint8
     lit = (out > 100).mean((1, 2, 3))
-    assert lit.min() > 0.5 and lit.max() == 1.0  # entera serían 0.29
+    assert lit.min() > 0.45 and lit.max() == 1.0  # entera serían 0.29
 
 
 @pytest.mark.parametrize("side", [96, 224])
