@@ -102,6 +102,17 @@ def test_too_large_a_picture_gives_the_limit(tmp_path, monkeypatch):
         cu.open_photo(tmp_path / "enorme.png")
 
 
+@pytest.mark.parametrize("error, reason", [(PermissionError, "permiso"), (MemoryError, "memoria")])
+def test_what_the_system_refuses_says_so(tmp_path, monkeypatch, error, reason):
+    def refuse(*_, **__):
+        raise error
+
+    half_red().save(tmp_path / "carta.png")
+    monkeypatch.setattr(cu.Image, "open", refuse)
+    with pytest.raises(ValueError, match=reason):
+        cu.read_image(tmp_path / "carta.png")
+
+
 def test_training_size_is_not_resampled(tiny_deck):
     file = next((tiny_deck / "train").rglob("*.jpg"))
     assert np.array_equal(cu.read_image(file), np.asarray(Image.open(file)))
