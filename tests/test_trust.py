@@ -2,6 +2,7 @@
 
 import os
 
+import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
@@ -47,11 +48,23 @@ def test_logits_are_those_of_the_network(published, deck):
     assert logits.shape == (53, 53)
     expected = cu.predict(published[0], deck[0])
     assert np.abs(np.exp(ct.log_softmax(logits)) - expected).max() < 1e-5
-    for n in (1, 5):  # los otros dos tamaños de lote
+    for n in (1, 5):
         assert np.abs(ct.predict_logits(published[0], deck[0][:n]) - logits[:n]).max() < 1e-3
     assert ct.inner_model(published[0]) is ct.inner_model(published[0])
     with pytest.raises(ValueError, match="uint8"):
         ct.predict_logits(published[0], deck[0] / 255)
+
+
+def test_logits_follow_the_weights(published, deck):
+    model = keras.models.clone_model(published[0])
+    model.set_weights(published[0].get_weights())
+    before = ct.predict_logits(model, deck[0][:2])
+    bias = model.layers[-1].bias
+    bias.assign(bias + 3.0)
+    assert ct.predict_logits(model, deck[0][:2]) == pytest.approx(before + 3.0, abs=1e-3)
+    first = model.get_layer("conv").kernel
+    first.assign(0 * first)
+    assert np.ptp(ct.predict_logits(model, deck[0][:2]), axis=0).max() < 1e-3
 
 
 def test_noise_is_refused_and_cards_are_not(published, deck):
