@@ -305,15 +305,15 @@ def plot_readings(source, readings):
     if first.refused:
         text = f"No parece una carta; lo más cercano: {text}"
     ax.set_title(text if len(readings) == 1 else f"Cartas leídas: {len(readings)}")
-    label = {"ha": "center", "va": "center", "fontsize": 8}
-    label["bbox"] = {"facecolor": "white", "alpha": 0.85, "edgecolor": "tab:red", "pad": 1.5}
-    for r in readings:
+    label = {"ha": "center", "va": "center", "fontsize": 9}
+    for i, r in enumerate(readings):
         if r.kind == "whole":
             continue
-        ax.add_patch(plt.Polygon(r.box, fill=False, edgecolor="tab:red", linewidth=1.5))
+        color = f"C{i % 10}"  # el mismo en el borde y en el nombre
+        ax.add_patch(plt.Polygon(r.box, fill=False, edgecolor=color, linewidth=2))
         # El de una esquina, más allá de su borde: el índice queda a la vista
         at = spot(r) if r.kind == "outline" else 1.15 * r.box[0] - 0.15 * r.box[2]
-        ax.text(*at, short_name(r.card), **label)
+        ax.text(*at, short_name(r.card), **label, bbox={"fc": "white", "ec": color, "pad": 2})
     plt.show()
 
 

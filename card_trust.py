@@ -140,8 +140,8 @@ def plot_reliability(**measured):
         label = f"{name}: ECE {100 * result['ece']:.1f} %"
         axes.scatter(100 * confidence, 100 * accuracy, 20 + count, alpha=0.6, label=label)
     axes.set(xlabel="confianza media del tramo (%)", ylabel="exactitud del tramo (%)")
-    axes.set(title="Fiabilidad (área del punto: imágenes)")
-    axes.legend(markerscale=0.6)
+    axes.set(title="Fiabilidad (más imágenes, punto mayor)")
+    axes.legend(markerscale=0.6, loc="lower right")
     plt.show()
 
 

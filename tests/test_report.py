@@ -28,7 +28,9 @@ def pairs(record):
 
 @pytest.fixture(scope="module")
 def metadata():
-    return cm.read_metadata(cu.PUBLISHED_MODEL)
+    published = cm.read_metadata(cu.PUBLISHED_MODEL)
+    assert published["measures"], "models/ tiene otro modelo: git checkout models/"
+    return published
 
 
 def test_every_share_is_in_a_record_and_well_divided(metadata):
@@ -52,7 +54,7 @@ def test_the_figures_of_one_thing_are_those_of_its_record(metadata):
         "`valid`, con el que se eligió la receta": metadata["valid"],
         "`test` sin casi copias": metadata["test_clean"],
         "`valid`, viendo solo la esquina de la carta": m["field"]["corners"],
-        "fotos de otras barajas": m["field"]["decks"],
+        "imágenes de otras barajas": m["field"]["decks"],
         "cartas leídas en fotos de mesas": m["field"]["multi"]["recall"],
         "cartas leídas en fotos de manos": m["field"]["fan"]["recall"],
         "imágenes que no son cartas, rechazadas": m["no_cards"]["refused"],
