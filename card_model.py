@@ -144,7 +144,8 @@ def save_model(model, metadata, path):
         path: destino, acabado en .h5; el JSON lleva el mismo nombre.
 
     Raises:
-        OSError: no se pudo escribir (disco lleno, permisos); el modelo anterior sigue.
+        OSError: no se pudo escribir (disco lleno, permisos). El modelo anterior sigue, salvo que lo
+            que falte sea solo el `.json`, su copia.
     """
     path, text = Path(path), cu.as_json(metadata)
     draft = path.with_suffix(".new.h5")

@@ -35,7 +35,7 @@ class Reading:
     card: nombre de clase más probable; confidence: su probabilidad calibrada, 0..1;
     refused: no parece una carta; energy: mayor cuanto más lo parece; kind: "outline" si se ve su
     contorno, "corner" si solo su índice, "whole" si es la foto entera; box: esquinas [4, 2] en
-    píxeles de la foto; image: uint8 [224, 224, 3], lo que hay en `box`, enderezado.
+    píxeles de la foto.
     """
 
     card: str
@@ -44,7 +44,6 @@ class Reading:
     energy: float
     kind: str = "whole"
     box: np.ndarray | None = None
-    image: np.ndarray | None = None
 
 
 def get_trust(metadata):
@@ -62,7 +61,7 @@ def judge(metadata, logits):
         logits: [n, clases].
 
     Returns:
-        Lista de n `Reading`, sin `box` ni `image`.
+        Lista de n `Reading`, sin `box`.
     """
     trust, class_names = get_trust(metadata), metadata["class_names"]
     probabilities = np.exp(ct.log_softmax(logits, trust["temperature"]))
@@ -112,7 +111,7 @@ def read_cards(model, metadata, source):
         readings += [replace(r, kind=k, box=b) for r, (k, b) in zip(judged, part, strict=True)]
     cards = one_per_card(readings, trust["refusal_threshold"])
     cards = reading_order(cards) if cards else [surest(readings)]
-    return [replace(r, box=scale * r.box, image=crop(r.kind, r.box)) for r in cards]
+    return [replace(r, box=scale * r.box) for r in cards]
 
 
 def surest(readings):
@@ -364,7 +363,7 @@ def read_folder(model, metadata, folder, csv_path):
 
     Raises:
         FileNotFoundError: no existe la carpeta.
-        ValueError: no es una carpeta, no tiene imágenes, `csv_path` lo es, o falta "trust".
+        ValueError: no es una carpeta, no tiene imágenes, `csv_path` es una u otra, o falta "trust".
         OSError: no se puede escribir ahí el CSV; se comprueba antes de leer nada.
     """
     get_trust(metadata)
@@ -379,8 +378,8 @@ def read_folder(model, metadata, folder, csv_path):
     files = [p for p in files if not any(n.startswith(hidden) for n in p.relative_to(folder).parts)]
     if not files:
         raise ValueError(f"No hay imágenes en {folder} ({', '.join(sorted(cu.EXTENSIONS))}).")
-    if csv_path.is_dir():
-        raise ValueError(f"{csv_path} es una carpeta: falta el nombre del CSV.")
+    if csv_path.is_dir() or csv_path.suffix.lower() in known:
+        raise ValueError(f"{csv_path} es una carpeta o una imagen: falta el nombre del CSV.")
     csv_path.parent.mkdir(parents=True, exist_ok=True)
     tempfile.TemporaryFile(dir=csv_path.parent).close()  # falla si ahí no se puede escribir
     for file in tqdm(files, unit=" fotos", desc="Leyendo"):

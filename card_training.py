@@ -311,8 +311,8 @@ def peak_memory():
 
 def plot_row(images):
     """Muestra unas pocas imágenes, uint8 o 0..1, en una fila."""
-    _, axes = plt.subplots(1, len(images), figsize=(12, 1.9), layout="tight")
-    for ax, image in zip(axes, images, strict=True):
+    _, axes = plt.subplots(1, len(images), figsize=(12, 1.9), layout="tight", squeeze=False)
+    for ax, image in zip(axes[0], images, strict=True):
         ax.imshow(image)
         ax.axis("off")
     plt.show()

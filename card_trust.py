@@ -172,9 +172,10 @@ def fit_trust(model, images, labels):
 def trust_from_logits(logits, labels):
     """Lo mismo que `fit_trust`, a partir de los logits [n, clases]."""
     correct = logits.argmax(1) == labels
+    kept = logits[correct] if correct.any() else logits  # una red que no acierta también se guarda
     return {
         "temperature": fit_temperature(logits, labels),
-        "refusal_threshold": float(np.quantile(energy(logits[correct]), 0.02)),
+        "refusal_threshold": float(np.quantile(energy(kept), 0.02)),
     }
 
 

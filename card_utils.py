@@ -24,7 +24,7 @@ from demo_deck import RANK_NAMES, SPLITS, make_deck
 KAGGLE_DATASET = "gpiosenka/cards-image-datasetclassification"
 IMAGE_SHAPE = (224, 224, 3)
 MIN_SIDE = 32  # px: por debajo no se distingue el índice de la carta
-EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".jfif", ".avif"}
 HERE = Path(__file__).parent
 PUBLISHED_MODEL = HERE / "models/MobileNetV3_card_classifier.h5"
 DEMO_MODEL = HERE / "models/demo_card_classifier.h5"
@@ -188,7 +188,7 @@ def load_split(root, split, class_names, keep=True):
             image = read_image(files[i])
             if keep:
                 images[i] = image
-        except ValueError as error:
+        except (FileNotFoundError, ValueError) as error:  # un enlace roto no existe
             return str(error)
 
     with ThreadPoolExecutor() as pool:
@@ -236,8 +236,6 @@ def open_scaled(source):
         name = source
         if str(source).startswith(("http://", "https://")):
             raise ValueError(f"{source} es una dirección: descarga antes la imagen.")
-        if Path(source).is_dir():
-            raise ValueError(f"{source} es una carpeta: léela con card_reader.read_folder.")
     elif isinstance(source, np.ndarray):
         source = from_array(source)
     elif isinstance(source, (bytes, bytearray)):
@@ -259,7 +257,9 @@ def open_scaled(source):
                 raise ValueError(f"mide {image.width}x{image.height} px; mínimo {MIN_SIDE} de lado")
             if image.mode[0] in "IF":  # grises de 16 o 32 bits: convert() los saturaría
                 grey = np.asarray(image, np.float32)
-                grey = grey / 256 if grey.max() > 255 else grey
+                while 255 < grey.max() < np.inf:
+                    grey = grey / 256
+                check_range(grey[None])
                 image = Image.fromarray(grey.clip(0, 255).astype(np.uint8))
             if image.has_transparency_data:
                 image = image.convert("RGBA")
@@ -267,6 +267,8 @@ def open_scaled(source):
             return np.asarray(image.convert("RGB")), scale
     except FileNotFoundError:
         raise FileNotFoundError(f"No existe el fichero {name}.") from None
+    except IsADirectoryError:
+        reason = "es una carpeta: léela con card_reader.read_folder"
     except UnidentifiedImageError:
         reason = "no es una imagen JPG, PNG ni otra que Pillow sepa abrir"
         if str(name).lower().endswith((".heic", ".heif")):
@@ -301,7 +303,7 @@ def check_range(images):
     low, high = images.min(axis=axes), images.max(axis=axes)
     if not (low.min() >= 0 and high.max() <= 255):  # también falla con NaN
         raise ValueError(f"Los valores van de {low.min()} a {high.max()}; la red espera 0..255.")
-    if images.dtype.kind == "f" and np.any((high > 0) & (high <= 1)):
+    if images.dtype.kind in "fb" and np.any((high > 0) & (high <= 1)):
         raise ValueError(
             "La imagen parece ya dividida entre 255 (su máximo es 1 o menos). La red espera "
             "0..255 y reescala por dentro: divide solo para mostrarla con imshow."

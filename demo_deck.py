@@ -706,7 +706,7 @@ def make_deck(root, per_class=None, seed=0):
 
     Raises:
         FileExistsError: si `root` existe y no es esta baraja; no se toca lo que haya.
-        OSError: si no cabe en el disco; no queda nada a medias.
+        OSError: si no se puede escribir; no queda nada a medias.
     """
     root, per_class = Path(root), PER_CLASS if per_class is None else per_class
     counts = {split: int(per_class.get(split, 0)) for split in SPLITS}
@@ -728,5 +728,5 @@ def make_deck(root, per_class=None, seed=0):
             (draft / "deck.json").write_bytes(recipe.encode())
             draft.rename(root)
         except OSError as error:
-            raise OSError(f"No se pudo dibujar en {root} ({error}). Libera espacio.") from error
+            raise OSError(f"No se pudo dibujar en {root} ({error}). ¿Queda espacio?") from error
     return root

@@ -134,7 +134,7 @@ def make_scene(rng, cards=1, size=(1024, 768)):
             discs = np.vstack([discs, (*center, radius)])
         else:
             length *= 0.99  # si no caben, más pequeñas
-    return shoot(rng, table, truth, style, length), truth
+    return shoot(rng, table, truth, style), truth
 
 
 def make_spread(rng, cards=7, layout="fan", size=(1024, 768)):
@@ -173,7 +173,7 @@ def make_spread(rng, cards=7, layout="fan", size=(1024, 768)):
     seen = view(rng, flat * length, np.array(size) / 2, size).reshape(-1, 4, 2)
     names = rng.choice(CLASS_NAMES, cards, replace=False)
     truth = [(str(name), corners) for name, corners in zip(names, seen, strict=True)]
-    image = shoot(rng, tabletop(rng, size), truth, style, length, fingers=False)
+    image = shoot(rng, tabletop(rng, size), truth, style, fingers=False)
     return image, truth, visible_indices(truth, STYLES[style], size)
 
 
@@ -201,11 +201,12 @@ def visible_indices(truth, style, size):
     return found
 
 
-def shoot(rng, table, truth, style, length, fingers=True):
+def shoot(rng, table, truth, style, fingers=True):
     """La foto RGB de unas cartas ya colocadas: sombras, dedos, desenfoque y luz."""
     size = table.shape[1::-1]
     for class_name, corners in truth:
         card = draw_card(class_name, style, rng)
+        length = np.linalg.norm(corners - np.roll(corners, 1, 0), axis=1).max()  # como se verá
         detail = (round(length * WIDTH / HEIGHT), round(length))
         seen = warp(card, corners, size, detail)
         table = table * (1 - cast_shadow(seen, rng))

@@ -111,7 +111,7 @@ def fit(data, weights, p, run):
 def add_row(name, path, data, field):
     """Apunta la fila de un modelo ya guardado, con lo que mide `medir.py`."""
     model, m = cm.load_model(path)
-    if "field" not in m.get("measures", {}):
+    if "decks" not in m.get("measures", {}).get("field", {}):
         cm.add_measures(path, field=medir.field(model, m, data, field, several=()))
     m = cm.read_metadata(path)
     seen, p = m["measures"]["field"], m["parameters"]
@@ -142,13 +142,14 @@ def read_rows():
 
 def main(data, weights, field, *paths):
     """Entrena y apunta lo que falte, o apunta los modelos dados."""
+    medir.read_labels(field, "deck")  # si falta, ahora y no después de entrenar
     for path in map(Path, paths):
         add_row(path.stem, path, data, field)
     for name, change in {} if paths else VARIANTS.items():
         if name in [row["receta"] for row in read_rows()]:
             continue
         print(name, flush=True)
-        p = {**defaults(), **BASE, **change}
+        p = {**defaults(), **BASE, **change, "WEIGHTS": str(weights), "DATA_DIR": str(data)}
         path = cu.HERE / "checkpoints" / name / "modelo.h5"
         run = train.run_folder(path.parent, p)
         model, names, images, labels = fit(data, weights, p, run)

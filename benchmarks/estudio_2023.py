@@ -48,8 +48,9 @@ def fit_2023(data, weights, epochs=15, steps=200, units=(128,), momentum=0.999, 
     keras.utils.set_random_seed(0)
     # El primer argumento no es `rescale`: las imágenes van en 0..255, como entonces
     flow = tf.keras.preprocessing.image.ImageDataGenerator(1.0 / 255).flow_from_directory
+    same = {"batch_size": 20, "seed": 0, "classes": cu.find_classes(data)}
     train, valid = (
-        flow(f"{data}/{split}", (224, 224), batch_size=20, seed=0, shuffle=split == "train")
+        flow(f"{data}/{split}", (224, 224), shuffle=split == "train", **same)
         for split in ("train", "valid")
     )
     base = keras.applications.MobileNetV3Small(

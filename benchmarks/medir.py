@@ -3,8 +3,8 @@
 python benchmarks/medir.py MODELO DATOS [--field CAMPO] [--only PARTE ...]
 
 Partes: stress (valid dañado y barajas dibujadas), trust (calibración y rechazo), no_cards (lo
-que no es una carta), field (esquinas de valid y, con CAMPO, fotos de otras barajas, mesas y manos),
-scenes (fotos dibujadas), mobile (LiteRT) y folder (leer una carpeta). CAMPO es una carpeta con
+que no es una carta), field (esquinas de valid y, con CAMPO, otras barajas, mesas y manos), scenes
+(fotos dibujadas), mobile (LiteRT) y folder (leer una carpeta). CAMPO es una carpeta con
 LABELS.csv (file, group, labels). `no_cards` necesita `pip install scikit-image scikit-learn`.
 
 Solo trust y mobile leen `test`: son para un modelo ya elegido.
@@ -290,23 +290,26 @@ def tally(cases, model, metadata):
 
 def read_labels(field, group):
     """(nombre, ruta, lista de cartas) de cada foto de un grupo de LABELS.csv."""
-    with open(Path(field, "LABELS.csv"), encoding="utf-8", newline="") as file:
+    with open(Path(field, "LABELS.csv"), encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
     rows = [row for row in rows if row["group"] == group]
-    return [(row["file"], Path(field, row["file"]), row["labels"].split(";")) for row in rows]
+    return [
+        (row["file"], Path(field, row["file"]), [x.strip() for x in row["labels"].split(";")])
+        for row in rows
+    ]
 
 
 def field(model, metadata, data, folder, several=("multi", "fan")):
-    """La esquina sola de las cartas de `valid`; y fotos de otras barajas, de mesas y de manos.
+    """La esquina sola de las cartas de `valid`; e imágenes de otras barajas, de mesas y de manos.
 
-    De una foto de otra baraja cuenta la primera lectura, también si la rechaza. `several` son los
+    De una de otra baraja cuenta la primera lectura, también si la rechaza. `several` son los
     grupos con varias cartas por foto.
     """
     images, labels, _ = cu.load_split(data, "valid", metadata["class_names"])
     corners = np.stack([corner(image) for image in images])
     result = {"corners": count(hits(model, corners, labels))}
-    if not folder:
-        return result
+    if not folder:  # lo medido antes con sus fotos sigue
+        return {**metadata.get("measures", {}).get("field", {}), **result}
     right = []
     for name, file, (truth,) in read_labels(folder, "deck"):
         card = cr.read_cards(model, metadata, file)[0].card

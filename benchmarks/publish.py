@@ -25,10 +25,13 @@ def publish(path, parameters):
         parameters: dict con los parámetros que cambian solo en esta ejecución.
 
     Raises:
+        ValueError: el cuaderno no tiene alguno de esos parámetros.
         papermill.PapermillExecutionError: falla una celda; el cuaderno no se toca.
     """
     logging.basicConfig(level="INFO", format="%(message)s")
     path = Path(path)
+    if unknown := parameters.keys() - papermill.inspect_notebook(path).keys():
+        raise ValueError(f"{path} no tiene los parámetros {sorted(unknown)}.")
     new = path.with_suffix(".new.ipynb")
     papermill.execute_notebook(path, new, parameters, progress_bar=False, log_output=True)
     notebook = clean(nbformat.read(new, as_version=4))

@@ -63,7 +63,7 @@ def step_ratio(data, weights, side=224, steps=60):
 def main(data, weights):
     """Mide las cuatro cosas y las apunta."""
     with tempfile.TemporaryDirectory() as scratch:
-        p = {**defaults(), **BASE, "corner": 0, **SHORT}
+        p = {**defaults(), **BASE, **SHORT}
         model, _, images, labels = fit(data, weights, p, Path(scratch))
         log = train.read_log(scratch)
     minutes = sum(float(row["seconds"]) for row in log) / 60

@@ -135,12 +135,13 @@ def test_broken_image_is_named_counted_and_skipped(data, capsys):
     names = cu.find_classes(data)
     broken = next((data / "train" / "joker").iterdir())
     broken.write_bytes(broken.read_bytes()[:700])
+    (data / "train/joker/lost.png").symlink_to(data / "nada.png")
     images, labels, files = cu.load_split(data, "train", names)
     assert len(images) == len(labels) == len(files) == 105 and broken not in files
     assert all(names[label] == file.parent.name for label, file in zip(labels, files, strict=True))
     assert np.array_equal(images[-1], cu.read_image(files[-1]))
     out = capsys.readouterr().out
-    assert "Saltamos 1 de 106 imágenes de train" in out and str(broken) in out
+    assert "Saltamos 2 de 107 imágenes de train" in out and str(broken) in out
 
 
 def test_class_without_readable_images_stops(data):

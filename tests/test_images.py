@@ -88,6 +88,9 @@ def test_a_large_jpg_is_halved_and_the_user_s_picture_is_left_alone(tmp_path):
         (np.zeros((3, 50, 50)), ValueError, r"llega \(3, 50, 50\)"),
         (np.zeros((1, 50, 50, 3)), ValueError, "una imagen cada vez"),
         (np.full((50, 50, 3), 0.5), ValueError, "ya dividida entre 255"),
+        (np.full((50, 50), True), ValueError, "ya dividida entre 255"),
+        (Image.fromarray(np.full((50, 50), 0.5, np.float32)), ValueError, "ya dividida entre 255"),
+        ("a" * 5000, ValueError, "dañada o cortada"),
     ],
 )
 def test_what_is_no_picture_says_so(source, error, message):
