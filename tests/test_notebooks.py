@@ -88,7 +88,7 @@ def test_training_survives_a_kill_and_deployment_follows(workspace):
     )
     result = nbformat.read(workspace / f"salida-{DEPLOYMENT}", as_version=4)
     text = stdout(result)
-    correct, total = re.search(r"baraja dibujada\. test: (\d+)/(\d+)", text).groups()
+    correct, total = re.search(r"test \(baraja dibujada\): (\d+)/(\d+)", text).groups()
     assert int(correct) >= 0.95 * int(total) and total == "265"
     assert "ya dividida entre 255" in text
     assert "No se puede leer rota.jpg" in text and "No existe el fichero nada.png" in text
