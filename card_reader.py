@@ -146,7 +146,8 @@ def one_per_card(readings, threshold):
 
     areas = [r for r in readings if r.kind != "corner" and passes(r, MARGIN, SURE)]
     indices = [r for r in readings if r.kind == "corner"]
-    indices = [r for r in indices if not any(surrounds(r, c) for c in areas)]
+    seen = areas + [r for r in indices if passes(r, MARGIN, CORNER_SURE)]
+    indices = [r for r in indices if not any(surrounds(r, c) for c in seen)]
     faint = [r for r in indices if passes(r, FAINT_MARGIN, FAINT_SURE)]
     corners = []
     for r in sorted(faint, key=lambda r: -r.energy):

@@ -133,7 +133,7 @@ def plot_reliability(**measured):
     Args:
         **measured: rótulo = lo que da `reliability`.
     """
-    _, axes = plt.subplots(figsize=(5, 4), layout="tight")
+    _, axes = plt.subplots(figsize=(5, 4.8), layout="tight")
     axes.plot((0, 100), (0, 100), "--", color="tab:gray", label="ideal")
     for name, result in measured.items():
         confidence, accuracy, count = np.transpose(result["bins"])
@@ -141,7 +141,7 @@ def plot_reliability(**measured):
         axes.scatter(100 * confidence, 100 * accuracy, 20 + count, alpha=0.6, label=label)
     axes.set(xlabel="confianza media del tramo (%)", ylabel="exactitud del tramo (%)")
     axes.set(title="Fiabilidad (más imágenes, punto mayor)")
-    axes.legend(markerscale=0.6, loc="lower right")
+    axes.legend(markerscale=0.6, loc="upper center", bbox_to_anchor=(0.5, -0.2))  # no tapa ninguno
     plt.show()
 
 
