@@ -146,8 +146,7 @@ def one_per_card(readings, threshold):
 
     areas = [r for r in readings if r.kind != "corner" and passes(r, MARGIN, SURE)]
     indices = [r for r in readings if r.kind == "corner"]
-    seen = areas + [r for r in indices if passes(r, MARGIN, CORNER_SURE)]
-    indices = [r for r in indices if not any(surrounds(r, c) for c in seen)]
+    indices = [r for r in indices if not any(surrounds(r, c) for c in areas)]
     faint = [r for r in indices if passes(r, FAINT_MARGIN, FAINT_SURE)]
     corners = []
     for r in sorted(faint, key=lambda r: -r.energy):
@@ -155,6 +154,7 @@ def one_per_card(readings, threshold):
         if any(opposite(r, c) for c in near) or passes(r, MARGIN, CORNER_SURE):
             if all(gap(r, c) > 0.9 * max(index_size(r), index_size(c)) for c in corners):
                 corners.append(r)
+    corners = [r for r in corners if not any(surrounds(r, c) for c in corners)]
     cards = []
     for r in sorted(areas, key=lambda r: card_photo.area(r.box[None])[0]):
         weak = not passes(r, CLEAR_MARGIN, 0)
