@@ -129,9 +129,10 @@ def one_per_card(readings, threshold):
     """Una lectura por carta, de todas las de una foto.
 
     Una carta puede verse por su contorno y por dos o cuatro índices: son una. Dos índices opuestos
-    que dicen lo mismo se confirman. Un contorno con dos cartas dentro no es una carta. La misma
-    carta dos veces (dos barajas) sigue siendo dos si se ven dos contornos que no se tapan, un
-    índice claro lejos del contorno de la otra, o dos índices a más de una carta.
+    que dicen lo mismo se confirman, y corrigen a su contorno aunque sea algo más seguro. Un
+    contorno con dos cartas dentro no es una carta. La misma carta dos veces (dos barajas) sigue
+    siendo dos si se ven dos contornos que no se tapan, un índice claro lejos del contorno de la
+    otra, o dos índices a más de una carta o de tamaños muy distintos.
 
     Args:
         readings: lista de `Reading`, con `kind` y `box`.
@@ -163,7 +164,9 @@ def one_per_card(readings, threshold):
         clear = {c.card for c in inside if c.kind != "corner" or passes(c, CLEAR_MARGIN, 0)}
         if len(clear) > 1 or (len(names) > 1 and clear - {r.card}):
             continue
-        best = max([r, *inside] if len(names) == 1 else [r], key=lambda c: c.energy)
+        pairs = [c for c in inside if any(opposite(c, o) for o in inside)]
+        pairs = [c for c in pairs if c.energy - threshold > (r.energy - threshold) / 2]
+        best = max(pairs or ([r, *inside] if len(names) == 1 else [r]), key=lambda c: c.energy)
         outlines = [c for c in (r, *inside) if c.kind == "outline"]
         frame = outlines[0] if outlines else r
         same = [c for c in cards if c.card == best.card]
@@ -195,14 +198,19 @@ def is_same(corner, card, is_clear):
     if card.kind != "corner" and is_clear:  # 1.7: el contorno puede ser solo el marco
         middle = card.box.mean(0)
         return contains(middle + 1.7 * (card.box - middle), spot(corner))
+    small, large = sorted((card_size(corner), card_size(card)))
+    if card.kind == "corner" and large > 3 * small:
+        return False
     away = gap(corner, card)
-    if card.kind == "corner" and opposite(corner, card):
+    if opposite(corner, card):
         away /= 2
-    return away < max(card_size(corner), card_size(card))
+    return away < large
 
 
 def opposite(one, other):
-    """Si dos índices están como los de dos esquinas opuestas de una carta."""
+    """Si dos índices dicen lo mismo y están como los de dos esquinas opuestas de una carta."""
+    if not one.card == other.card or not one.kind == other.kind == "corner":
+        return False
     right, down, back = (
         one.box[1] - one.box[0],
         one.box[3] - one.box[0],

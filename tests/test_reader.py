@@ -61,6 +61,9 @@ def test_two_readings_alike_in_everything_do_not_break_it():
 def test_the_same_card_twice_is_two_only_if_far():
     assert names([corner("a", 0, 0), corner("a", 100, 0)]) == ["a"]
     assert names([corner("a", 0, 0), corner("a", 900, 0)]) == ["a", "a"]
+    for scale, cards in ((2.8, ["a"]), (3.2, ["a", "a"])):  # más cerca de la cámara: otra carta
+        large = replace(corner("a"), box=scale * corner("a", 100, 0).box)
+        assert names([corner("a", 0, 0), large]) == cards
     turned = corner("a", -200, -280)
     turned.box *= -1  # el otro índice de una carta grande: media vuelta, abajo a la derecha
     assert names([corner("a", 0, 0), turned]) == ["a"]
@@ -87,6 +90,14 @@ def test_two_faint_opposite_indices_confirm_each_other():
         other = replace(turned, box=(turned.box - (84, 106)) * scale + (84, 106) + move)
         assert names([faint, other]) == []
     assert names([faint, replace(turned, card="b")]) == []
+
+
+def test_two_opposite_indices_correct_a_surer_outline():
+    one, turned = corner("a", 0, 0, THRESHOLD + 5), corner("a", -110, -150, THRESHOLD + 4)
+    turned.box *= -1
+    for margin, name in ((9, "a"), (11, "b")):
+        assert names([outline("b", -5, -5, THRESHOLD + margin, 122), one, turned]) == [name]
+    assert names([outline("b", -5, -5, THRESHOLD + 9, 122), one]) == ["b"]
 
 
 def test_the_index_beside_an_inner_frame_names_the_card():
