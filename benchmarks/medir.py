@@ -27,7 +27,6 @@ import cv2
 import numpy as np
 
 import card_model as cm
-import card_photo as cp
 import card_reader as cr
 import card_trust as ct
 import card_utils as cu
@@ -343,15 +342,11 @@ def drawn_scenes(layout, seeds):
 
 def scenes(model, metadata, data, folder):
     """Fotos dibujadas de una carta, de dos a cuatro sueltas, en fila, en cascada y en abanico."""
-    result, found = {}, []
+    result = {}
     for layout in ("one", "apart", "touching", "cascade", "fan"):
         seeds = range(200 if layout in ("one", "apart") else 100)
         result[layout] = tally(drawn_scenes(layout, seeds), model, metadata)
-    for seed in range(100):
-        scene, truth = make_scene(np.random.default_rng([seed, 1]), 2 + seed % 3)
-        boxes = cp.find_cards(np.asarray(scene))
-        found += [any(cp.overlap(box, corners) > 0.8 for box in boxes) for _, corners in truth]
-    return {**result, "outlines_found": count(found)}
+    return result
 
 
 # --- Móvil y carpeta -------------------------------------------------------------------------
