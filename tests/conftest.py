@@ -15,6 +15,11 @@ import card_utils as cu  # noqa: E402
 from demo_deck import make_deck  # noqa: E402
 
 
+def pytest_collection_modifyitems(items):
+    """La prueba más larga empieza la primera; el otro proceso pasa las demás entretanto."""
+    items.sort(key=lambda item: "survives_a_kill" not in item.name)
+
+
 @pytest.fixture(autouse=True)
 def offline(monkeypatch):
     """Ninguna prueba sale a la red, tampoco los cuadernos que lanza: el proxy no existe."""
