@@ -129,10 +129,10 @@ def one_per_card(readings, threshold):
     """Una lectura por carta, de todas las de una foto.
 
     Una carta puede verse por su contorno y por dos o cuatro índices: son una. Dos índices opuestos
-    que dicen lo mismo se confirman, y corrigen a su contorno aunque sea algo más seguro. Un
-    contorno con dos cartas dentro no es una carta. La misma carta dos veces (dos barajas) sigue
-    siendo dos si se ven dos contornos que no se tapan, un índice claro lejos del contorno de la
-    otra, o dos índices a más de una carta o de tamaños muy distintos.
+    que dicen lo mismo se confirman, y corrigen a su contorno si uno tiene más de la mitad de su
+    margen sobre el umbral. Un contorno con dos cartas dentro no es una carta. La misma carta dos
+    veces (dos barajas) sigue siendo dos si se ven dos contornos que no se tapan, un índice claro
+    lejos del contorno de la otra, o dos índices a más de una carta o de tamaños muy distintos.
 
     Args:
         readings: lista de `Reading`, con `kind` y `box`.
@@ -151,20 +151,21 @@ def one_per_card(readings, threshold):
     faint = [r for r in indices if passes(r, FAINT_MARGIN, FAINT_SURE)]
     corners = []
     for r in sorted(faint, key=lambda r: -r.energy):
-        near = [c for c in faint if c.card == r.card and gap(r, c) < card_size(r)]
-        if any(opposite(r, c) for c in near) or passes(r, MARGIN, CORNER_SURE):
+        confirmed = any(opposite(r, c) and gap(r, c) < card_size(r) for c in faint)
+        if confirmed or passes(r, MARGIN, CORNER_SURE):
             if all(gap(r, c) > 0.9 * max(index_size(r), index_size(c)) for c in corners):
                 corners.append(r)
     corners = [r for r in corners if not any(surrounds(r, c) for c in corners)]
-    cards = []
+    cards, chosen = [], corners
     for r in sorted(areas, key=lambda r: card_photo.area(r.box[None])[0]):
         weak = not passes(r, CLEAR_MARGIN, 0)
-        inside = [c for c in cards + corners if contains(r.box, spot(c)) or (weak and frames(r, c))]
+        held = [c for c in cards + chosen if contains(r.box, spot(c)) or (weak and frames(r, c))]
+        inside = [c for c in held if c in cards or c in corners]
         names = {c.card for c in inside}
         clear = {c.card for c in inside if c.kind != "corner" or passes(c, CLEAR_MARGIN, 0)}
         if len(clear) > 1 or (len(names) > 1 and clear - {r.card}):
             continue
-        pairs = [c for c in inside if any(opposite(c, o) for o in inside)]
+        pairs = [c for c in held if c.card != r.card and any(opposite(c, o) for o in held)]
         pairs = [c for c in pairs if c.energy - threshold > (r.energy - threshold) / 2]
         best = max(pairs or ([r, *inside] if len(names) == 1 else [r]), key=lambda c: c.energy)
         outlines = [c for c in (r, *inside) if c.kind == "outline"]

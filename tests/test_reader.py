@@ -97,7 +97,12 @@ def test_two_opposite_indices_correct_a_surer_outline():
     turned.box *= -1
     for margin, name in ((9, "a"), (11, "b")):
         assert names([outline("b", -5, -5, THRESHOLD + margin, 122), one, turned]) == [name]
-    assert names([outline("b", -5, -5, THRESHOLD + 9, 122), one]) == ["b"]
+    surer = outline("b", -5, -5, THRESHOLD + 9, 122)
+    assert names([surer, one]) == ["b"]
+    whole = outline("b", -30, -30, THRESHOLD + 9, 200, "whole")
+    assert names([surer, whole, one, turned]) == ["a"]
+    (card,) = cr.one_per_card([replace(surer, card="a"), one, turned], THRESHOLD)
+    assert card.energy == surer.energy  # si dice lo mismo, no lo rebajan
 
 
 def test_the_index_beside_an_inner_frame_names_the_card():
