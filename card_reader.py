@@ -1,7 +1,7 @@
 """Leer las cartas de una foto o de una carpeta, y dibujar lo leído.
 
 Una carta se ve por su contorno, por su índice si solo asoma una esquina, o porque llena la foto. La
-red juzga a la vez todo lo que propone `card_photo`, y aquí queda una lectura por carta.
+red juzga todo lo que propone `card_photo`, y aquí queda una lectura por carta.
 """
 
 import base64
@@ -373,7 +373,8 @@ def read_folder(model, metadata, folder, csv_path):
 
     Raises:
         FileNotFoundError: no existe la carpeta.
-        ValueError: no es una carpeta, no tiene imágenes, `csv_path` es una u otra, o falta "trust".
+        ValueError: no es una carpeta, no tiene imágenes, `csv_path` es una carpeta o una imagen, o
+            falta "trust".
         OSError: no se puede escribir ahí el CSV; se comprueba antes de leer nada.
     """
     get_trust(metadata)

@@ -178,9 +178,11 @@ def known_faults(files, kind, faults=cu.FAULTS):
 
     Args:
         files: lista de n `Path`, acabados en `<partición>/<clase>/<fichero>`.
-        kind: "wrong_label", etiqueta equivocada, o "near_copy", casi copia de una de `train`.
-        faults: CSV con columnas kind, file (desde la raíz de los datos), class (la verdadera) y
-            dhash (`fingerprint`, en hexadecimal): otra imagen del mismo nombre no cuenta.
+        kind: "wrong_label", etiqueta equivocada; "near_copy", casi copia de una de `train`; u
+            "odd", rareza que no se corrige.
+        faults: CSV con columnas kind, file (desde la raíz de los datos), class (la verdadera),
+            fact (por qué, en inglés) y dhash (`fingerprint`, en hexadecimal): otra imagen del
+            mismo nombre no cuenta.
 
     Returns:
         dict {posición en `files`: clase verdadera}.

@@ -4,7 +4,8 @@ Uso: `python benchmarks/ablacion.py DATOS PESOS CAMPO`. Entrena las filas que fa
 `benchmarks/ablacion.csv`; un entrenamiento cortado sigue. CAMPO es la carpeta de `medir.py`.
 
 `python benchmarks/ablacion.py DATOS PESOS CAMPO "otra semilla.h5"` añade la fila de un modelo que
-ya hizo el cuaderno, con otro `LENGTH` u otro `SEED`; se llama como el fichero. `test` no se lee.
+ya hizo el cuaderno, con otro `LENGTH` u otro `SEED`; se llama como el fichero. Aquí `test` no se
+lee: su columna es la del cuaderno.
 """
 
 import ast
@@ -121,6 +122,7 @@ def add_row(name, path, data, field):
         "fases": json.dumps(p["PHASES"]),
         "minutos": m["minutes"],
         "valid": m["valid"]["correct"],
+        "test": m.get("test", {}).get("correct", ""),
         "pérdida en valid": round(m["history"]["val_loss"][-1], 3),
         "esquinas": seen["corners"]["correct"],
         "otras barajas": seen["decks"]["correct"],

@@ -114,7 +114,7 @@ def test_the_parameters_of_2023_run_too(workspace, tiny_deck):
 
 
 def test_published_model_has_the_parameters_of_the_notebook(published):
-    """Quien ejecute el cuaderno tal cual repite el modelo publicado."""
+    """El cuaderno trae los parámetros con que se entrenó el modelo publicado."""
     known = papermill.inspect_notebook(str(PROJECT / TRAINING))
     default = {key: ast.literal_eval(value["default"]) for key, value in known.items()}
     assert len(default) <= 14
