@@ -109,9 +109,21 @@ def read_cards(model, metadata, source):
         images = [card_photo.sharpen(x) if kind == "corner" else x for kind, x in crops]
         judged = judge_images(model, metadata, np.stack(images))
         readings += [replace(r, kind=k, box=b) for r, (k, b) in zip(judged, part, strict=True)]
+    doubtful = [r.kind == "outline" and not r.refused and r.confidence < SURE for r in readings]
+    for i in np.flatnonzero(doubtful):
+        readings[i] = look_again(model, metadata, photo, readings[i])
     cards = one_per_card(readings, trust["refusal_threshold"])
     cards = reading_order(cards) if cards else [surest(readings)]
     return [replace(r, box=scale * r.box) for r in cards]
+
+
+def look_again(model, metadata, photo, r):
+    """Juzga un contorno por la media de ocho recortes: de cuatro tamaños, y cada uno del revés."""
+    middle = r.box.mean(0)
+    boxes = [np.float32(middle + size * (r.box - middle)) for size in (0.96, 1, 1.04, 1.09)]
+    crops = [card_photo.straighten(photo, box) for box in boxes]
+    logits = ct.predict_logits(model, np.stack([*crops, *(crop[::-1, ::-1] for crop in crops)]))
+    return replace(judge(metadata, logits.mean(0, keepdims=True))[0], kind=r.kind, box=r.box)
 
 
 def surest(readings):
@@ -162,7 +174,9 @@ def one_per_card(readings, threshold):
         held = [c for c in cards + chosen if contains(r.box, spot(c)) or (weak and frames(r, c))]
         inside = [c for c in held if c in cards or c in corners]
         names = {c.card for c in inside}
-        clear = {c.card for c in inside if c.kind != "corner" or passes(c, CLEAR_MARGIN, 0)}
+        # Le discute el nombre un índice más seguro o, si no lee ninguno suyo, uno claro
+        most = r.energy if r.card in names else min(r.energy, threshold + CLEAR_MARGIN)
+        clear = {c.card for c in inside if c.kind != "corner" or c.energy > most}
         if len(clear) > 1 or (len(names) > 1 and clear - {r.card}):
             continue
         pairs = [c for c in held if c.card != r.card and any(opposite(c, o) for o in held)]

@@ -50,6 +50,13 @@ def test_a_surer_index_corrects_its_outline():
 def test_what_holds_several_cards_is_not_a_card():
     hand = outline("z", size=300, energy=30)
     assert names([hand, corner("a", 10, 10), corner("b", 60, 10)]) == ["a", "b"]
+    faint = outline("z", size=300, energy=THRESHOLD + 3)  # menos segura que sus índices
+    weaker = [corner(card, x, 10, THRESHOLD + 4) for card, x in (("a", 10), ("b", 60))]
+    assert names([faint, *weaker]) == names([replace(faint, card="a"), *weaker]) == ["a", "b"]
+    # Lee su índice y es la más segura: el otro son dos manchas de su dibujo
+    assert names([outline("a", size=300, energy=30), corner("a", 10, 10), corner("b", 60, 10)]) == [
+        "a"
+    ]
     frame = outline("z", size=900, energy=30, kind="whole")
     assert names([frame, outline("a", 10, 10), outline("b", 300, 10)]) == ["a", "b"]
 
@@ -162,6 +169,28 @@ def read_with(monkeypatch, trusted, whole, found):
     monkeypatch.setattr(card_photo, "find_indices", lambda photo: np.empty((0, 4, 2)))
     monkeypatch.setattr(card_photo, "straighten", lambda photo, box: found[int(box[0, 0]) // 60])
     return cr.read_cards(*trusted, whole)
+
+
+def test_a_doubtful_outline_is_looked_at_again(monkeypatch, trusted, deck):
+    names, looks = trusted[1]["class_names"], []
+
+    def predict(model, images):
+        looks.append(images)
+        logits = np.zeros((len(images), 53))
+        logits[:, 7], logits[0, 8] = 20, 20  # la primera de cada tanda duda entre dos cartas
+        if len(images) == 2:
+            logits[1] = logits[0]
+        return logits
+
+    monkeypatch.setattr(cr.ct, "predict_logits", predict)
+    box = np.float32([[20, 20], [160, 20], [160, 200], [20, 200]])
+    monkeypatch.setattr(card_photo, "find_cards", lambda photo: [box])
+    monkeypatch.setattr(card_photo, "find_indices", lambda photo: np.empty((0, 4, 2)))
+    (card,) = cr.read_cards(*trusted, deck[0][0])
+    assert (card.card, card.kind, len(looks)) == (names[7], "outline", 2)
+    assert card.confidence > 0.99 and np.array_equal(card.box, box)
+    assert len(np.unique(looks[1], axis=0)) == 8
+    assert np.array_equal(looks[1][4:], looks[1][:4, ::-1, ::-1])
 
 
 def test_read_cards_policy(monkeypatch, trusted, deck):
