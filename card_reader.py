@@ -21,10 +21,10 @@ import card_utils as cu
 from demo_deck import RANKS
 
 CHUNK = 256  # recortes a la vez: la memoria no crece con lo que haya en la foto
-SURE, CORNER_SURE = 0.8, 0.9  # confianza de un contorno y de una esquina que se dan por carta
+SURE, CORNER_SURE = 0.8, 0.9  # confianza de un contorno y de una esquina dados por carta
 MARGIN = 2.0  # cuánta energía más que la del umbral; elegido con fotos de mesas y manos
 FAINT_SURE, FAINT_MARGIN = 0.5, 0.5  # bastan para dos esquinas opuestas que dicen lo mismo
-CLEAR_MARGIN = 6.0  # la de una esquina clara, que deshace un contorno o es de otra baraja
+CLEAR_MARGIN = 6.0  # la de una esquina clara: puede deshacer un contorno o ser de otra baraja
 SYMBOLS = {"clubs": "♣", "diamonds": "♦", "hearts": "♥", "spades": "♠"}
 
 
@@ -109,16 +109,16 @@ def read_cards(model, metadata, source):
         images = [card_photo.sharpen(x) if kind == "corner" else x for kind, x in crops]
         judged = judge_images(model, metadata, np.stack(images))
         readings += [replace(r, kind=k, box=b) for r, (k, b) in zip(judged, part, strict=True)]
-    doubtful = [r.kind == "outline" and not r.refused and r.confidence < SURE for r in readings]
-    for i in np.flatnonzero(doubtful):
-        readings[i] = look_again(model, metadata, photo, readings[i])
+    for i, r in enumerate(readings):
+        if r.kind == "outline" and not r.refused and r.confidence < SURE:
+            readings[i] = look_again(model, metadata, photo, r)
     cards = one_per_card(readings, trust["refusal_threshold"])
     cards = reading_order(cards) if cards else [surest(readings)]
     return [replace(r, box=scale * r.box) for r in cards]
 
 
 def look_again(model, metadata, photo, r):
-    """Juzga un contorno por la media de ocho recortes: de cuatro tamaños, y cada uno del revés."""
+    """Juzga un contorno por la media de ocho recortes: de cuatro tamaños, derechos y del revés."""
     middle = r.box.mean(0)
     boxes = [np.float32(middle + size * (r.box - middle)) for size in (0.96, 1, 1.04, 1.09)]
     crops = [card_photo.straighten(photo, box) for box in boxes]
@@ -141,10 +141,12 @@ def one_per_card(readings, threshold):
     """Una lectura por carta, de todas las de una foto.
 
     Una carta puede verse por su contorno y por dos o cuatro índices: son una. Dos índices opuestos
-    que dicen lo mismo se confirman, y corrigen a su contorno si uno tiene más de la mitad de su
-    margen sobre el umbral. Un contorno con dos cartas dentro no es una carta. La misma carta dos
-    veces (dos barajas) sigue siendo dos si se ven dos contornos que no se tapan, un índice claro
-    lejos del contorno de la otra, o dos índices a más de una carta o de tamaños muy distintos.
+    que dicen lo mismo se confirman, y dan su nombre al contorno que los tiene dentro si el mejor
+    pasa del umbral más de la mitad de lo que pasa el contorno. Un contorno con dos cartas dentro no
+    es una carta, salvo que lea uno de los dos índices y sea más seguro que el otro. La misma carta
+    dos veces (dos barajas) sigue siendo dos si se ven dos contornos que no se tapan, un índice
+    claro lejos del contorno de la otra, o dos índices a más de una carta o de tamaños muy
+    distintos.
 
     Args:
         readings: lista de `Reading`, con `kind` y `box`.
@@ -157,14 +159,16 @@ def one_per_card(readings, threshold):
     def passes(r, margin, sure):
         return r.energy >= threshold + margin and r.confidence >= sure
 
+    def confirmed(r, others):
+        return any(opposite(r, c) and gap(r, c) < card_size(r) for c in others)
+
     areas = [r for r in readings if r.kind != "corner" and passes(r, MARGIN, SURE)]
     indices = [r for r in readings if r.kind == "corner"]
     indices = [r for r in indices if not any(surrounds(r, c) for c in areas)]
     faint = [r for r in indices if passes(r, FAINT_MARGIN, FAINT_SURE)]
     corners = []
     for r in sorted(faint, key=lambda r: -r.energy):
-        confirmed = any(opposite(r, c) and gap(r, c) < card_size(r) for c in faint)
-        if confirmed or passes(r, MARGIN, CORNER_SURE):
+        if confirmed(r, faint) or passes(r, MARGIN, CORNER_SURE):
             if all(gap(r, c) > 0.9 * max(index_size(r), index_size(c)) for c in corners):
                 corners.append(r)
     corners = [r for r in corners if not any(surrounds(r, c) for c in corners)]
@@ -172,15 +176,19 @@ def one_per_card(readings, threshold):
     for r in sorted(areas, key=lambda r: card_photo.area(r.box[None])[0]):
         weak = not passes(r, CLEAR_MARGIN, 0)
         held = [c for c in cards + chosen if contains(r.box, spot(c)) or (weak and frames(r, c))]
-        inside = [c for c in held if c in cards or c in corners]
+        inside = [c for c in held if c in cards + corners]
         names = {c.card for c in inside}
-        # Le discute el nombre un índice más seguro o, si no lee ninguno suyo, uno claro
-        most = r.energy if r.card in names else min(r.energy, threshold + CLEAR_MARGIN)
-        clear = {c.card for c in inside if c.kind != "corner" or c.energy > most}
-        if len(clear) > 1 or (len(names) > 1 and clear - {r.card}):
+        pairs = [c for c in held if c.card != r.card and confirmed(c, held)]
+        for other in (r, *inside):
+            least = (threshold + other.energy) / 2  # la mitad de su margen
+            pairs = [c for c in pairs if c.card == other.card or c.energy > least]
+        # Si lee un índice suyo y solo hay otro nombre, este ha de ser más seguro que el contorno
+        own = any(c.kind == "corner" and c.card == r.card for c in inside)
+        own = own and r.kind == "outline" and len(names) == 2
+        most = r.energy if own else min(r.energy, threshold + CLEAR_MARGIN)
+        clear = {c.card for c in inside if c.kind != "corner" or c.energy > most or c in pairs}
+        if len(names) > 1 and clear - {r.card}:
             continue
-        pairs = [c for c in held if c.card != r.card and any(opposite(c, o) for o in held)]
-        pairs = [c for c in pairs if c.energy - threshold > (r.energy - threshold) / 2]
         best = max(pairs or ([r, *inside] if len(names) == 1 else [r]), key=lambda c: c.energy)
         outlines = [c for c in (r, *inside) if c.kind == "outline"]
         frame = outlines[0] if outlines else r

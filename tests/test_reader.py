@@ -30,6 +30,13 @@ def corner(card, x=0, y=0, energy=15.0, confidence=0.99):
     return cr.Reading(card, confidence, energy < THRESHOLD, energy, "corner", box)
 
 
+def opposite_corners(card, energy, confidence=0.99):
+    """Los dos índices de una carta de 110 x 150 px con la esquina en (0, 0)."""
+    turned = corner(card, -110, -150, energy, confidence)
+    turned.box *= -1
+    return [corner(card, 0, 0, energy, confidence), turned]
+
+
 def names(readings):
     return sorted(r.card for r in cr.one_per_card(readings, THRESHOLD))
 
@@ -61,6 +68,25 @@ def test_what_holds_several_cards_is_not_a_card():
     assert names([frame, outline("a", 10, 10), outline("b", 300, 10)]) == ["a", "b"]
 
 
+def test_an_outline_does_not_swallow_other_cards():
+    fan = [corner(card, 60 * i, 10) for i, card in enumerate("abcde")]
+    for kind in ("outline", "whole"):
+        assert names([outline("a", -50, -50, 30, 600, kind), *fan]) == [*"abcde"]
+    under = [outline("a", 0, 0, 25), corner("b", 200, 20, 20)]
+    assert names([*under, outline("a", -50, -50, 27, 400)]) == ["a", "b"]
+    pair = opposite_corners("a", THRESHOLD + 8)
+    hand = outline("b", -40, -40, THRESHOLD + 14, 200)
+    assert names([hand, *pair, corner("b", 100, 20, THRESHOLD + 8)]) == ["a", "b"]
+    pair[1].box += (590, 850)  # demasiado lejos: no son de una carta
+    assert names([outline("b", -50, -50, THRESHOLD + 14, 900, "whole"), *pair]) == ["b"]
+    surer, pair = outline("b", -5, -5, THRESHOLD + 11, 122), opposite_corners("a", THRESHOLD + 5)
+    assert names([surer, outline("b", -20, -20, THRESHOLD + 8, 180, "whole"), *pair]) == ["b"]
+    near = [corner("a", 10, 10, THRESHOLD + 4), corner("b", 60, 10, THRESHOLD + 2)]
+    assert names([outline("z", size=300, energy=THRESHOLD + 3), *near]) == ["a", "b"]
+    two = [outline("a", 10, 10, THRESHOLD + 3), outline("b", 300, 10, THRESHOLD + 3)]
+    assert names([outline("z", size=900, energy=30, kind="whole"), *two]) == ["a", "b"]
+
+
 def test_two_readings_alike_in_everything_do_not_break_it():
     assert names([corner("a"), corner("a", 900), outline("b"), outline("b")]) == ["a", "b"]
 
@@ -85,9 +111,7 @@ def test_the_same_card_twice_is_two_only_if_far():
 
 
 def test_two_faint_opposite_indices_confirm_each_other():
-    faint, turned = corner("a", 0, 0, THRESHOLD + 1, 0.6), corner("a", -110, -150)
-    turned.box *= -1
-    turned.energy, turned.confidence = THRESHOLD + 1, 0.6
+    faint, turned = opposite_corners("a", THRESHOLD + 1, 0.6)
     assert names([faint]) == names([turned]) == []
     assert names([faint, turned]) == ["a"]
     beside = corner("a", 97, 123, THRESHOLD + 1, 0.6)  # sin girar
@@ -97,11 +121,11 @@ def test_two_faint_opposite_indices_confirm_each_other():
         other = replace(turned, box=(turned.box - (84, 106)) * scale + (84, 106) + move)
         assert names([faint, other]) == []
     assert names([faint, replace(turned, card="b")]) == []
+    assert names([faint, replace(turned, box=turned.box + (500, 700))]) == []
 
 
 def test_two_opposite_indices_correct_a_surer_outline():
-    one, turned = corner("a", 0, 0, THRESHOLD + 5), corner("a", -110, -150, THRESHOLD + 4)
-    turned.box *= -1
+    one, turned = opposite_corners("a", THRESHOLD + 5)
     for margin, name in ((9, "a"), (11, "b")):
         assert names([outline("b", -5, -5, THRESHOLD + margin, 122), one, turned]) == [name]
     surer = outline("b", -5, -5, THRESHOLD + 9, 122)
@@ -167,19 +191,21 @@ def read_with(monkeypatch, trusted, whole, found):
     boxes = [square + (60 * i, 0) for i in range(len(found))]
     monkeypatch.setattr(card_photo, "find_cards", lambda photo: boxes)
     monkeypatch.setattr(card_photo, "find_indices", lambda photo: np.empty((0, 4, 2)))
-    monkeypatch.setattr(card_photo, "straighten", lambda photo, box: found[int(box[0, 0]) // 60])
+    monkeypatch.setattr(
+        card_photo, "straighten", lambda photo, box: found[int(box[:, 0].mean()) // 60]
+    )
     return cr.read_cards(*trusted, whole)
 
 
 def test_a_doubtful_outline_is_looked_at_again(monkeypatch, trusted, deck):
-    names, looks = trusted[1]["class_names"], []
+    classes, looks = trusted[1]["class_names"], []
 
     def predict(model, images):
         looks.append(images)
         logits = np.zeros((len(images), 53))
-        logits[:, 7], logits[0, 8] = 20, 20  # la primera de cada tanda duda entre dos cartas
-        if len(images) == 2:
-            logits[1] = logits[0]
+        logits[:, 7] = 20 + np.arange(len(images))
+        if len(images) == 2:  # la primera vez duda entre dos cartas
+            logits[:, 8] = logits[:, 7]
         return logits
 
     monkeypatch.setattr(cr.ct, "predict_logits", predict)
@@ -187,10 +213,13 @@ def test_a_doubtful_outline_is_looked_at_again(monkeypatch, trusted, deck):
     monkeypatch.setattr(card_photo, "find_cards", lambda photo: [box])
     monkeypatch.setattr(card_photo, "find_indices", lambda photo: np.empty((0, 4, 2)))
     (card,) = cr.read_cards(*trusted, deck[0][0])
-    assert (card.card, card.kind, len(looks)) == (names[7], "outline", 2)
+    assert (card.card, card.kind, len(looks)) == (classes[7], "outline", 2)
     assert card.confidence > 0.99 and np.array_equal(card.box, box)
-    assert len(np.unique(looks[1], axis=0)) == 8
+    assert card.energy == pytest.approx(23.5, abs=0.01)  # la media de 20 a 27
+    assert len({look.tobytes() for look in looks[1]}) == 8
     assert np.array_equal(looks[1][4:], looks[1][:4, ::-1, ::-1])
+    monkeypatch.setattr(cr.ct, "predict_logits", lambda model, images: np.zeros((2, 53)))
+    assert cr.read_cards(*trusted, deck[0][0])[0].refused  # lo rechazado no se mira otra vez
 
 
 def test_read_cards_policy(monkeypatch, trusted, deck):
