@@ -112,10 +112,7 @@ def fit(data, weights, p, run):
 def add_row(name, path, data, field):
     """Apunta la fila de un modelo ya guardado, con lo que mide `medir.py`."""
     model, m = cm.load_model(path)
-    if "decks" not in m.get("measures", {}).get("field", {}):
-        cm.add_measures(path, field=medir.field(model, m, data, field, several=()))
-    m = cm.read_metadata(path)
-    seen, p = m["measures"]["field"], m["parameters"]
+    seen, p = medir.field(model, m, data, field, several=()), m["parameters"]
     row = {
         "receta": name,
         "semilla": p["SEED"],

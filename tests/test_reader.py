@@ -61,9 +61,7 @@ def test_what_holds_several_cards_is_not_a_card():
     weaker = [corner(card, x, 10, THRESHOLD + 4) for card, x in (("a", 10), ("b", 60))]
     assert names([faint, *weaker]) == names([replace(faint, card="a"), *weaker]) == ["a", "b"]
     # Lee su índice y es la más segura: el otro son dos manchas de su dibujo
-    assert names([outline("a", size=300, energy=30), corner("a", 10, 10), corner("b", 60, 10)]) == [
-        "a"
-    ]
+    assert names([replace(hand, card="a"), corner("a", 10, 10), corner("b", 60, 10)]) == ["a"]
     frame = outline("z", size=900, energy=30, kind="whole")
     assert names([frame, outline("a", 10, 10), outline("b", 300, 10)]) == ["a", "b"]
 
