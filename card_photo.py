@@ -247,7 +247,8 @@ def find_indices(photo):
     if min(photo.shape[:2]) * scale < 16:
         return np.empty((0, 4, 2), np.float32)
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    light = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=method).min(2)
+    red, green, blue = cv2.split(cv2.resize(photo, None, fx=scale, fy=scale, interpolation=method))
+    light = cv2.min(cv2.min(red, green), blue)
     found = [ink_blobs(light, *window) for window in ((31, 12), (75, 18))]
     centers, boxes, shapes = (np.concatenate(part) for part in zip(*found, strict=True))
     sizes = boxes.max(1)
@@ -279,7 +280,8 @@ def ink_blobs(light, window, contrast):
     _, label, stats, centers = cv2.connectedComponentsWithStats(mask)
     x, y, w, h, area = stats.T
     size = np.maximum(w, h)
-    tone = np.bincount(label.ravel(), light.ravel(), len(stats)) / area
+    ink = mask > 0
+    tone = np.bincount(label[ink], light[ink], len(stats)) / area
     around = (0.35 * size + 2).astype(int)
     top, left = np.maximum(y - around, 0), np.maximum(x - around, 0)
     bottom, right = np.minimum(y + h + around, high), np.minimum(x + w + around, wide)
