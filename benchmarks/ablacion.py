@@ -43,6 +43,7 @@ VARIANTS = {  # lo que cambia; las demás claves, como en BASE o en el cuaderno
     # Las épocas que caben en los mismos minutos
     "siempre 224 px": {"PHASES": [[6, 224, 0.4], [1, 224, 0.3]]},
     "el mismo aumento siempre": {"PHASES": [[n, side, 0.35] for n, side, _ in PHASES]},
+    "160 dibujadas, diez épocas": {"DRAWN": 160},
     "sin cartas dibujadas": {"DRAWN": 0},
     "sin ampliar la esquina": {"corner": 0},
     "sin lo que no es un naipe": {"NO_CARDS": 0},
