@@ -4,7 +4,7 @@ Uso: `python benchmarks/ablacion.py DATOS PESOS CAMPO`. Entrena las filas que fa
 `benchmarks/ablacion.csv`; un entrenamiento cortado sigue. CAMPO es la carpeta de `medir.py`.
 
 `python benchmarks/ablacion.py DATOS PESOS CAMPO "otra semilla.h5"` añade la fila de un modelo que
-ya hizo el cuaderno, con otro `LENGTH` u otro `SEED`; se llama como el fichero. Aquí `test` no se
+ya hizo el cuaderno, por ejemplo con otro `SEED`; se llama como el fichero. Aquí `test` no se
 lee: su columna es la del cuaderno.
 """
 
@@ -37,13 +37,14 @@ RECORD = cu.HERE / "benchmarks/ablacion.csv"
 PHASES = [[3, 128, 0.15], [2, 160, 0.35], [3, 192, 0.6], [2, 224, 0.3]]  # diez épocas
 VARIANTS = {  # lo que cambia; las demás claves, como en BASE o en el cuaderno
     "la receta, diez épocas": {},
+    "la receta, diez épocas, otra vez": {},
     "la receta, veinte épocas": {
         "PHASES": [[6, 128, 0.15], [5, 160, 0.35], [6, 192, 0.6], [3, 224, 0.3]]
     },
     # Las épocas que caben en los mismos minutos
     "siempre 224 px": {"PHASES": [[6, 224, 0.4], [1, 224, 0.3]]},
     "el mismo aumento siempre": {"PHASES": [[n, side, 0.35] for n, side, _ in PHASES]},
-    "160 dibujadas, diez épocas": {"DRAWN": 160},
+    "160 cartas inventadas por clase": {"DRAWN": 160},
     "sin cartas dibujadas": {"DRAWN": 0},
     "sin ampliar la esquina": {"corner": 0},
     "sin lo que no es un naipe": {"NO_CARDS": 0},
