@@ -248,7 +248,7 @@ def find_indices(photo):
         return np.empty((0, 4, 2), np.float32)
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     red, green, blue = cv2.split(cv2.resize(photo, None, fx=scale, fy=scale, interpolation=method))
-    light = cv2.min(cv2.min(red, green), blue)
+    light = cv2.min(cv2.min(red, green), blue)  # `.min(2)` tarda mucho más
     found = [ink_blobs(light, *window) for window in ((31, 12), (75, 18))]
     centers, boxes, shapes = (np.concatenate(part) for part in zip(*found, strict=True))
     sizes = boxes.max(1)

@@ -37,7 +37,7 @@ RECORD = cu.HERE / "benchmarks/ablacion.csv"
 PHASES = [[3, 128, 0.15], [2, 160, 0.35], [3, 192, 0.6], [2, 224, 0.3]]  # diez épocas
 VARIANTS = {  # lo que cambia; las demás claves, como en BASE o en el cuaderno
     "la receta, diez épocas": {},
-    "la receta, diez épocas, otra vez": {},
+    "la receta, diez épocas, otra vez": {},  # en otra máquina: cuánto es azar
     "la receta, veinte épocas": {
         "PHASES": [[6, 128, 0.15], [5, 160, 0.35], [6, 192, 0.6], [3, 224, 0.3]]
     },
