@@ -23,9 +23,9 @@ def build_model(class_count, weights="imagenet", bn_momentum=0.98, side=cu.IMAGE
 
     Args:
         class_count: número de clases.
-        weights: "imagenet", la ruta de unos pesos sin cabeza o de un modelo entero hecho aquí, o
-            None (al azar). Si ImageNet no se puede descargar, se parte de la red base del
-            modelo publicado.
+        weights: "imagenet", la ruta de unos pesos sin cabeza, de un modelo entero hecho aquí o de
+            uno de sus puntos de control, o None (al azar). Si ImageNet no se puede descargar, se
+            parte de la red base del modelo publicado.
         bn_momentum: inercia de BatchNorm, 0..1. La de Keras, 0.999, deja las estadísticas de
             evaluación unos 1000 pasos atrás.
         side: lado de las imágenes en píxeles, o None si cambia al entrenar (siempre par).
@@ -49,7 +49,7 @@ def build_model(class_count, weights="imagenet", bn_momentum=0.98, side=cu.IMAGE
     try:
         if weights and weights != "imagenet":
             with h5py.File(weights) as file:
-                whole = "model_weights" in file
+                whole = "model_weights" in file or "layers" in file
         base = mobilenet(None if whole else weights)
     except Exception as error:  # sin red, fichero que falta o pesos de otra red
         if weights != "imagenet":

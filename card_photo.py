@@ -16,6 +16,9 @@ ASPECT = 2.5 / 3.5  # ancho entre alto de un naipe de póquer; el de bridge, 2.2
 FOCAL = 1.1  # del lado mayor: entre el gran angular de un móvil (0.75) y su teleobjetivo
 SUPPORT = 0.7  # parte del perímetro que ha de verse como canto
 BLOBS, INDICES = 1500, 1000  # manchas y parejas que se miran como mucho: una página de texto
+# Esquinas del recorte de un índice desde su letra, en veces la distancia de ella al palo: el de una
+# baraja corriente queda arriba a la izquierda, con el borde de la carta a su lado
+INDEX_BOX = np.array([[-0.62, -0.85], [1.98, -0.85], [1.98, 3.55], [-0.62, 3.55]])
 INDEX_SIDE = 1280  # px del lado mayor con que se buscan los índices; una foto pequeña se amplía
 
 
@@ -248,7 +251,7 @@ def find_indices(photo):
         return np.empty((0, 4, 2), np.float32)
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     red, green, blue = cv2.split(cv2.resize(photo, None, fx=scale, fy=scale, interpolation=method))
-    light = cv2.min(cv2.min(red, green), blue)  # `.min(2)` tarda mucho más
+    light = level_light(cv2.min(cv2.min(red, green), blue))  # `.min(2)` tarda mucho más
     found = [ink_blobs(light, *window) for window in ((31, 12), (75, 18))]
     centers, boxes, shapes = (np.concatenate(part) for part in zip(*found, strict=True))
     sizes = boxes.max(1)
@@ -261,6 +264,18 @@ def find_indices(photo):
     one, other = split_blobs(centers[once], boxes[once], shapes[once])
     letter, suit = np.concatenate([letter, one]), np.concatenate([suit, other])
     return index_corners(letter, suit) / np.float32(scale)
+
+
+def level_light(light):
+    """La luminosidad uint8 [alto, ancho] como si el papel de cada sitio estuviera bien iluminado.
+
+    El papel es lo más claro de unos 70 px alrededor; se multiplica por 2.5 como mucho, para que un
+    grano oscuro no se vuelva tinta.
+    """
+    small = cv2.resize(light, None, fx=1 / 8, fy=1 / 8, interpolation=cv2.INTER_AREA)
+    paper = cv2.blur(cv2.dilate(small, np.ones((9, 9), np.uint8)), (9, 9))
+    gain = np.clip(230 / np.maximum(paper, 1).astype(np.float32), 1, 2.5)
+    return cv2.multiply(light, cv2.resize(gain, light.shape[::-1]), dtype=cv2.CV_8U)
 
 
 def ink_blobs(light, window, contrast):
@@ -310,7 +325,7 @@ def pair_blobs(centers, sizes, shapes):
     gap = np.linalg.norm(centers[:, None] - centers, axis=2)
     mean, ratio = (sizes[:, None] + sizes) / 2, sizes[:, None] / sizes
     ratio = np.minimum(ratio, 1 / ratio)
-    good = (gap > 0.8 * mean) & (gap < 1.75 * mean) & (ratio > 0.4)
+    good = (gap > 0.8 * mean) & (gap < 2.1 * mean) & (ratio > 0.4)
     flat = shapes - shapes.mean(1, keepdims=True)
     flat /= np.linalg.norm(flat, axis=1, keepdims=True) + 1e-6
     alike = np.maximum(flat @ flat.T, flat @ flat[:, ::-1].T)  # al revés es a media vuelta
@@ -340,8 +355,17 @@ def index_corners(letter, suit):
     """Esquinas de carta [n, 4, 2] cuya letra y cuyo palo están en esos sitios, [n, 2] en px."""
     down = (suit - letter)[:, None]
     right = down[..., ::-1] * (1, -1)
-    across, along = np.array([[-0.62, -0.85], [1.98, -0.85], [1.98, 3.55], [-0.62, 3.55]]).T
+    across, along = INDEX_BOX.T
     return letter[:, None] + across[:, None] * right + along[:, None] * down
+
+
+def index_parts(boxes):
+    """Lo contrario de `index_corners`: (letter, suit), [n, 2] en px, de unas esquinas [n, 4, 2]."""
+    (left, top), (right, bottom) = INDEX_BOX[0], INDEX_BOX[2]
+    across = (boxes[:, 1] - boxes[:, 0]) / (right - left)
+    down = (boxes[:, 3] - boxes[:, 0]) / (bottom - top)
+    letter = boxes[:, 0] - left * across - top * down
+    return letter, letter + down
 
 
 def straighten(photo, corners, size=(224, 224)):

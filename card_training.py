@@ -1,10 +1,11 @@
-"""Lo que necesita un entrenamiento: etiquetas, aumento, lotes, avisos de cada época y gráficas."""
+"""Lo que necesita un entrenamiento: etiquetas, aumento, lotes, fases, calibración y gráficas."""
 
 import csv
 import hashlib
 import json
 import math
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -15,30 +16,63 @@ import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 
+import card_trust as ct
 import card_utils as cu
+from demo_deck import CLASS_NAMES
+from free_deck import as_jpg, draw_free_cards
+from no_cards import draw_no_cards, reframe
+from scenes import draw_candidates
+
+FIGURES = "jack", "queen", "king", "joker"
+PERCENTILES = 0.5, 1, 2, 5, 10, 20, 50
+TRUST_SEED = 90_000  # de los recortes con que se ajusta: ningún entrenamiento los dibuja
 
 
-def augment(image, rng, strength, side, other=None, corner=0.2, any_angle=0.7, still=0.2):
+def augment(image, rng, strength, side, is_corner=False, corner=0.2, any_angle=0.7, still=0.2):
     """Aumento: cada carta sale como en otra foto, con otra postura, luz, fondo y nitidez.
 
-    Una sola transformación proyectiva: cuartos y medias vueltas (un naipe es simétrico), giro,
-    escala, cizalla, desplazamiento y perspectiva. Algunas quedan en su esquina, otras van de lejos
-    y sin aplastar, y otras llevan en el centro el de otra carta: manda el índice. Después, algo
-    que tapa, desenfoque, saturación, contraste, brillo y tono. Nunca en espejo: un glifo reflejado
-    no existe.
+    Una carta entera queda a veces en su esquina y, si no, la mitad de las veces del revés: es la
+    misma carta. Una esquina se mueve menos y no se tapa, para que su índice siga entero. Nunca en
+    espejo: un glifo reflejado no existe.
 
     Args:
         image: uint8 [n, n, 3].
         rng: `numpy.random.Generator`.
-        strength: fuerza, 0..1; multiplica los cambios y las proporciones, salvo `corner` y `still`.
+        strength: fuerza, 0..1; multiplica los cambios, salvo la media vuelta y `corner`.
         side: lado de salida, en píxeles.
-        other: otra carta, uint8 [n, n, 3], cuyo centro puede copiarse; None: ninguna.
-        corner: proporción de imágenes que quedan en su esquina, del 28 al 63 % del ancho.
+        is_corner: la imagen es ya una esquina de carta.
+        corner: proporción de cartas enteras que quedan en su esquina, del 28 al 63 % del ancho.
         any_angle: proporción que gira a cualquier ángulo, a fuerza 1.
-        still: proporción que no se deforma: como mucho, cuartos de vuelta o su esquina.
+        still: proporción que no se deforma: remuestrear desenfoca.
 
     Returns:
         uint8 [side, side, 3].
+    """
+    zoom = np.eye(3)
+    if not is_corner and rng.random() < corner:
+        is_corner, zoom = True, zoom_corner(len(image), rng)
+    elif not is_corner and rng.random() < 0.5:
+        image = cv2.rotate(image, cv2.ROTATE_180)
+    stains = rng.uniform(0, 255, 3) + strength * rng.uniform(-80, 80, (6, 6, 3))
+    ground = cv2.resize(np.uint8(stains.clip(0, 255)), (side, side))
+    moved = 0 if rng.random() < still else strength * (0.4 if is_corner else 1)
+    angles = 0 if is_corner else any_angle
+    seen = warp(image, ground, zoom @ posture(len(image), side, rng, moved, angles))
+    return relight(seen if is_corner else cover(seen, ground, rng, strength), rng, strength)
+
+
+def zoom_corner(size, rng):
+    """Matriz [3, 3] que lleva una imagen de lado `size` a su esquina de arriba a la izquierda."""
+    wide, inset = rng.uniform(0.28, 0.63), size * rng.uniform(0, 0.04)
+    tall = min(1.0, wide * rng.uniform(1, 1.3))
+    return np.array(((wide, 0, inset), (0, tall, inset), (0, 0, 1)))
+
+
+def posture(size, side, rng, strength, any_angle):
+    """Otra postura de la carta: matriz [3, 3] de un píxel de la salida a uno de la imagen.
+
+    Giro, escala, cizalla, desplazamiento y perspectiva en una sola transformación. Con `any_angle`,
+    algunas giran a cualquier ángulo o un cuarto de vuelta, y otras van de lejos y sin aplastar.
     """
 
     def some(share):
@@ -47,96 +81,147 @@ def augment(image, rng, strength, side, other=None, corner=0.2, any_angle=0.7, s
     def about(limit, count=None):
         return strength * rng.uniform(-limit, limit, count)
 
-    size = len(image)
-    if some(0.25) and other is not None:
-        rows, columns = (int(size * rng.uniform(*gap)) for gap in ((0.13, 0.28), (0.18, 0.33)))
-        center = np.s_[rows : size - rows, columns : size - columns]
-        image = image.copy()
-        image[center] = other[center]
-
-    moved = rng.random() > still  # remuestrear desenfoca
-    far, free = moved and some(0.35), moved and some(any_angle)
-    tilt = rng.uniform(-45, 45) if free else moved * about(20)
-    angle = math.radians(tilt + 180 * some(0.5) + 90 * some(0.3))
-    zoom = moved * (0.05 + about(0.15))  # aleja más que acerca
-    if far:  # más cuanto más grande salga, para que se lea
+    far, free = any_angle and some(0.35), some(any_angle)
+    tilt = rng.uniform(-45, 45) if free else about(20)
+    angle = math.radians(tilt + 90 * (any_angle > 0 and some(0.3)))
+    zoom = 0.08 * strength + about(0.15)  # aleja más que acerca
+    if far:  # con más lado se puede alejar más y aún se lee
         zoom += 0.9 * side / size * rng.random()
     else:  # la que gira más se aleja, para que no se salga la esquina con el índice
         zoom += math.radians(max(0, abs(tilt) - 20))
-    aspect, narrow = moved * about(0.08 + 0.2 * far), 0.17 * far  # 0.17 deshace el aplastado 5:7
+    aspect, narrow = about(0.08 + 0.2 * far), 0.17 * far  # 0.17 deshace el aplastado 5:7
     x_scale, y_scale = math.exp(zoom + aspect), math.exp(zoom - aspect)
-    right, below = moved * about(size * (0.08 + 0.45 * far * (math.exp(zoom) - 1)), 2)
-    lean, x_far, y_far = moved * about(1, 3) * (0.12 * x_scale, 0.15 / size, 0.15 / size)
-    wide = tall = 1.0
-    inset = 0.0
-    if rng.random() < corner:
-        wide, inset = rng.uniform(0.28, 0.63), size * rng.uniform(0, 0.04)
-        tall = min(1.0, wide * rng.uniform(1, 1.3))
+    right, below = about(size * (0.08 + 0.45 * far * (math.exp(zoom) - 1)), 2)
+    lean, x_far, y_far = about(1, 3) * (0.12 * x_scale, 0.15 / size, 0.15 / size)
     middle, ratio, seen_middle = (size - 1) / 2, size / side, (side - 1) / 2
     cos, sin, e = math.cos(angle), math.sin(angle), math.exp(narrow)
-    warp = (  # de un píxel de la salida al de la imagen
-        np.array(((wide, 0, inset), (0, tall, inset), (0, 0, 1)))
-        @ ((1, 0, middle), (0, 1, middle), (0, 0, 1))
+    return (
+        np.array(((1, 0, middle), (0, 1, middle), (0, 0, 1)))
         @ ((e, 0, right), (0, 1 / e, below), (0, 0, 1))
         @ ((cos, -sin, 0), (sin, cos, 0), (0, 0, 1))
         @ ((x_scale, lean, 0), (0, y_scale, 0), (x_far, y_far, 1))
         @ ((ratio, 0, -ratio * seen_middle), (0, ratio, -ratio * seen_middle), (0, 0, 1))
     )
-    stains = rng.uniform(0, 255, 3) + about(1) * rng.uniform(-80, 80, (6, 6, 3))
-    ground = cv2.resize(np.uint8(stains.clip(0, 255)), (side, side))
-    seen = cv2.warpPerspective(
+
+
+def warp(image, ground, matrix):
+    """La imagen vista por `matrix`, uint8 como `ground`; donde no llega queda ese fondo."""
+    return cv2.warpPerspective(
         image,
-        warp,
-        (side, side),
+        matrix,
+        ground.shape[:2],
         dst=ground.copy(),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_TRANSPARENT,  # donde no llega la carta queda el fondo
+        borderMode=cv2.BORDER_TRANSPARENT,
     )
-    half = about(0.2 * side, 2)
-    if min(half) > 0:  # a una de cada cuatro la tapa un trozo de fondo
-        place = side / 2 + about(side / 2, 2)
+
+
+def cover(image, ground, rng, strength):
+    """A una de cada cuatro, un trozo de fondo le tapa algo: hasta 0.4 del lado, por la fuerza."""
+    side = len(image)
+    half = strength * rng.uniform(-0.2, 0.2, 2) * side
+    if min(half) > 0:
+        place = side / 2 * (1 + strength * rng.uniform(-1, 1, 2))
         top, left = np.maximum(place - half, 0).astype(int)
         bottom, end = (place + half).astype(int)
-        seen[top:bottom, left:end] = ground[top:bottom, left:end]
+        image[top:bottom, left:end] = ground[top:bottom, left:end]
+    return image
+
+
+def relight(image, rng, strength):
+    """Otra nitidez, saturación, contraste, brillo y tono, y luz desigual; uint8 [n, n, 3]."""
+
+    def some(share):
+        return rng.random() < share * strength
+
+    def about(limit, count=None):
+        return strength * rng.uniform(-limit, limit, count)
 
     blur = max(about(1.3), -0.3)  # desenfoca o afila
-    seen = cv2.addWeighted(seen, 1 - blur, cv2.blur(seen, (3, 3)), blur, 0, dtype=cv2.CV_32F)
+    seen = cv2.addWeighted(image, 1 - blur, cv2.blur(image, (3, 3)), blur, 0, dtype=cv2.CV_32F)
     saturation = (1 - some(0.1)) * (1 + about(0.5))
     channels = np.roll(np.eye(3), some(0.08), 0)
     color = (saturation * channels + (1 - saturation) / 3) * math.exp(about(0.35))  # contraste
     light = 127.5 + about(40) + about(20, 3) - 127.5 * color.sum(1)
     seen = cv2.transform(seen, np.column_stack([color, light]))
-    line = np.linspace(-30, 30, side, dtype=np.float32)
+    line = np.linspace(-30, 30, len(image), dtype=np.float32)
     seen += (line[:, None] * np.float32(about(1)) + line * np.float32(about(1)))[..., None]
     return seen.clip(0, 255).round().astype(np.uint8)
 
 
+def gather(files, labels, no_cards, drawn, candidates, seed):
+    """Todo lo que ve una fase del entrenamiento: los datos y lo que se dibuja con esa semilla.
+
+    Args:
+        files, labels: n rutas de `train` y su clase, int [n].
+        no_cards: lo que da `draw_others`.
+        drawn: cartas inventadas por clase.
+        candidates: recortes que el lector propone en fotos dibujadas.
+        seed: entero no negativo.
+
+    Returns:
+        (images, labels, is_corner), lo que pide `make_dataset`: rutas y JPG en bytes; int32, -1 si
+        no es un naipe; y bool, si es una esquina.
+    """
+    cards, card_labels, card_corner = draw_free_cards(drawn, seed)
+    crops, crop_labels, crop_corner = draw_candidates(candidates, seed)
+    none = np.full(len(no_cards), -1)
+    return (
+        [*files, *cards, *crops, *no_cards],
+        np.concatenate([labels, card_labels, crop_labels, none]).astype(np.int32),
+        np.concatenate([np.zeros(len(files), bool), card_corner, crop_corner, none > 0]),
+    )
+
+
+def draw_others(count, files, seed):
+    """JPG de `count` imágenes que no son naipes, dibujadas.
+
+    Una de cada ocho lleva el centro de una figura o de un comodín de `files`, enmarcado.
+    """
+    rng = np.random.default_rng([seed, 4])
+    figures = [file for file in files if file.parent.name.split()[0] in FIGURES]
+    chosen = rng.integers(len(figures), size=count // 8) if figures else ()
+    framed = [reframe(cu.read_image(figures[i]), rng) for i in chosen]
+    return [as_jpg(x, rng) for x in (*framed, *draw_no_cards(count - len(framed), seed))]
+
+
 def make_dataset(
-    images, labels, class_count, batch=32, side=224, strength=0.0, seed=None, corner=0.2
+    images,
+    labels,
+    class_count,
+    batch=64,
+    side=224,
+    strength=0.0,
+    seed=None,
+    corner=0.2,
+    is_corner=None,
 ):
     """`tf.data` de (imágenes float32 [b, lado, lado, 3] en 0..255, probabilidades [b, clases]).
 
     Args:
-        images: lista de uint8 [224, 224, 3], que no se copian, o de rutas, que se leen cada vez.
+        images: lista de uint8 [224, 224, 3], que no se copian; de rutas, que se leen cada vez; o de
+            JPG en bytes.
         labels: int [n]; -1 es «no es un naipe»: la misma probabilidad para todas las clases.
         class_count: número de clases.
         batch: imágenes por lote.
         side: lado de salida en píxeles.
-        strength: fuerza del aumento, 0..1.
+        strength: fuerza del aumento, 0..1; con 0 no hay ninguno.
         seed: con semilla se baraja y se descartan los restos de lote.
         corner: la proporción de esquinas de `augment`.
+        is_corner: bool [n], cuáles son ya esquinas; None: ninguna.
     """
 
     targets = tf.one_hot(labels, class_count)
     targets += tf.cast(labels < 0, tf.float32)[:, None] / class_count
+    is_corner = np.zeros(len(images), bool) if is_corner is None else is_corner
 
     def load(index, key):
-        chosen = [images[i] for i in index]
-        chosen = [cu.read_image(x) if isinstance(x, os.PathLike) else x for x in chosen]
+        chosen = [decode(images[i]) for i in index]
         if strength:
-            rng = np.random.default_rng(key)
+            rng, flags = np.random.default_rng(key), is_corner[index]
             chosen = [
-                augment(x, rng, strength, side, chosen[i - 1], corner) for i, x in enumerate(chosen)
+                augment(x, rng, strength, side, flag, corner)
+                for x, flag in zip(chosen, flags, strict=True)
             ]
         elif side != cu.IMAGE_SHAPE[0]:
             chosen = [cv2.resize(x, (side, side), interpolation=cv2.INTER_AREA) for x in chosen]
@@ -154,8 +239,17 @@ def make_dataset(
     seeds = tf.data.Dataset.random(seed or 0, rerandomize_each_iteration=True).batch(2)
     options = tf.data.Options()
     options.autotune.enabled = False
+    # Con varias máquinas, cada una toma sus imágenes de cada lote
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     data = tf.data.Dataset.zip(order, seeds).map(read, os.cpu_count())
     return data.prefetch(2).with_options(options)
+
+
+def decode(image):
+    """uint8 [224, 224, 3] de un arreglo, una ruta o los bytes de un JPG."""
+    if isinstance(image, bytes):
+        return cv2.cvtColor(cv2.imdecode(np.frombuffer(image, np.uint8), 1), cv2.COLOR_BGR2RGB)
+    return cu.read_image(image) if isinstance(image, os.PathLike) else image
 
 
 def accuracy(truth, predicted):
@@ -221,19 +315,18 @@ def near_copies(files):
 
 
 def run_folder(checkpoints_dir, parameters):
-    """Carpeta de esta ejecución: la que quedó a medias con los mismos parámetros, o una nueva.
+    """Carpeta de esta ejecución: la última con los mismos parámetros, o una nueva.
 
     Args:
         checkpoints_dir: carpeta de todas las ejecuciones.
         parameters: dict que admita JSON; otros parámetros nunca continúan esta ejecución.
 
     Returns:
-        `Path` creada, `<fecha>-<huella>`; dentro, `respaldo/` existe solo si hay que continuar.
+        `Path` creada, `<fecha>-<huella>`.
     """
     mark = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:8]
-    halfway = sorted(Path(checkpoints_dir).glob(f"*-{mark}/respaldo"))
-    new = Path(checkpoints_dir) / f"{time.strftime('%Y%m%d-%H%M%S')}-{mark}"
-    run = halfway[-1].parent if halfway else new
+    before = sorted(Path(checkpoints_dir).glob(f"*-{mark}"))
+    run = before[-1] if before else Path(checkpoints_dir, time.strftime(f"%Y%m%d-%H%M%S-{mark}"))
     run.mkdir(parents=True, exist_ok=True)
     return run
 
@@ -284,14 +377,11 @@ def make_callbacks(run, epochs):
         run: carpeta del entrenamiento, la de `run_folder`.
         epochs: épocas de todas las fases.
     """
-    name = "epoca-{epoch:02d}-valid-{val_accuracy:.4f}-perdida-{val_loss:.4f}.weights.h5"
     return [
         EpochLine(epochs),
+        # La época que menos pierde en valid; `build_model(weights=...)` la carga
         keras.callbacks.ModelCheckpoint(
-            str(run / name),
-            monitor="val_loss",
-            save_best_only=True,
-            save_weights_only=True,
+            str(run / "mejor.weights.h5"), save_best_only=True, save_weights_only=True
         ),
         keras.callbacks.CSVLogger(run / "historia.csv", append=True),
         # Dos copias, por si el corte llega mientras se escribe una
@@ -299,6 +389,166 @@ def make_callbacks(run, epochs):
             run / "respaldo", double_checkpoint=True, delete_checkpoint=False
         ),
     ]
+
+
+def mend_backup(backup):
+    """Épocas hechas según un respaldo; si un corte lo dejó roto, vuelve a su copia o a empezar."""
+    note, copy = backup / "training_metadata.json", backup / "training_metadata.json.bkp"
+    for file in (note, copy):
+        try:
+            epoch = json.loads(file.read_text("utf-8"))["epoch"]
+        except (OSError, ValueError, KeyError):
+            continue
+        if file is copy:
+            print(f"El corte rompió el último respaldo: seguimos desde la época {epoch}.")
+            for part in (note, backup / "latest.weights.h5"):
+                shutil.copy(part.with_name(part.name + ".bkp"), part)
+        return epoch
+    if backup.exists():
+        print("El corte rompió el respaldo y no hay copia: el entrenamiento empieza de nuevo.")
+        shutil.rmtree(backup)
+    return 0
+
+
+def strategy():
+    """Cómo se reparte el entrenamiento: varias máquinas (`TF_CONFIG`), varias GPU o una sola."""
+    if "TF_CONFIG" in os.environ:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if len(tf.config.list_logical_devices("GPU")) > 1:
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.get_strategy()
+
+
+def fit(model, draw, valid, phases, run, *, batch, rate, weight_decay, seed, corner=0.2):
+    """Entrena por fases. Un entrenamiento cortado sigue, y el que acabó se carga y no se repite.
+
+    La tasa de AdamW sube media época, para no romper los pesos, y baja como un coseno hasta cero al
+    final de la última fase (Loshchilov y Hutter, 2017).
+
+    Args:
+        model: lo que da `card_model.build_model`; cambia en su sitio. Su `start` pasa a ser el de
+            la primera vez que se ejecutó este entrenamiento.
+        draw: función del número de fase, desde 0, a lo que da `gather`, siempre igual de largo.
+        valid: (imágenes, etiquetas) de `valid`, uint8 [n, 224, 224, 3] e int [n].
+        phases: lista de [épocas, lado en píxeles, fuerza del aumento].
+        run: carpeta de `run_folder`.
+        batch: imágenes por lote.
+        rate, weight_decay: tasa máxima y decaimiento de AdamW.
+        seed: del orden y del aumento.
+        corner: la de `augment`.
+    """
+    run, final, start = Path(run), Path(run, "final.weights.h5"), Path(run, "inicio.txt")
+    if not start.exists():
+        cu.write_atomic(start, model.start.encode())
+    model.start = start.read_text("utf-8")
+    if final.exists():
+        print(f"Este entrenamiento ya acabó: cargamos {final}. Para repetirlo, borra su carpeta.")
+        return model.load_weights(final)
+    epochs, ended, done = sum(n for n, *_ in phases), 0, mend_backup(run / "respaldo")
+    classes, callbacks = model.output_shape[-1], make_callbacks(run, epochs)
+    for number, (count, side, strength) in enumerate(phases):
+        ended += count
+        if ended <= done and ended < epochs:
+            continue  # la hizo antes de un corte
+        images, labels, is_corner = draw(number)
+        if not model.compiled:
+            steps = len(images) // batch
+            cosine = keras.optimizers.schedules.CosineDecay(
+                0.0, epochs * steps - steps // 2, warmup_target=rate, warmup_steps=steps // 2
+            )
+            with model.distribute_strategy.scope():
+                optimizer = keras.optimizers.AdamW(cosine, weight_decay=weight_decay)
+                model.compile(optimizer, "categorical_crossentropy", metrics=[accuracy])
+        again = seed + len(read_log(run))  # tras un corte, otro orden y otro aumento
+        model._initial_epoch = None  # Keras recuerda dónde siguió la fase anterior
+        print(f"{len(images)} imágenes de {side} px, aumento {strength}:")
+        model.fit(
+            make_dataset(images, labels, classes, batch, side, strength, again, corner, is_corner),
+            validation_data=make_dataset(*valid, classes, 8, side),
+            initial_epoch=ended - count,
+            epochs=ended,
+            shuffle=False,  # ya barajan los datos
+            callbacks=callbacks,
+            verbose=0,
+        )
+    model.save_weights(final)
+    shutil.rmtree(run / "respaldo", ignore_errors=True)
+
+
+# --- Calibrar --------------------------------------------------------------------------------
+
+
+def fit_temperature(logits, labels):
+    """Temperatura que minimiza la log-verosimilitud negativa (Guo et al. 2017), en 0.1..10.
+
+    Args:
+        logits: [n, clases].
+        labels: int [n].
+
+    Returns:
+        float; más de 1 si la red peca de segura.
+    """
+
+    def loss(log_t):
+        return -ct.log_softmax(logits, np.exp(log_t))[np.arange(len(labels)), labels].mean()
+
+    low, high = np.log(0.1), np.log(10)
+    for _ in range(5):  # la pérdida es unimodal: cada rejilla estrecha el intervalo diez veces
+        grid = np.linspace(low, high, 21)
+        best = np.argmin([loss(x) for x in grid])
+        low, high = grid[max(best - 1, 0)], grid[min(best + 1, 20)]
+    return float(np.exp((low + high) / 2))
+
+
+def fit_trust(model, images, labels):
+    """Ajusta lo que `judge` necesita, con `valid`, y el lector, con recortes dibujados.
+
+    Usa cuatro copias de `valid` con medio aumento, como fotos corrientes: tal cual sirvió para
+    elegir la receta, y lo ajustado confiaría de más. El umbral de rechazo es el percentil 2 de la
+    energía de las cartas acertadas: rechaza el 2 % de ellas.
+
+    Args:
+        model: clasificador de este proyecto.
+        images: uint8 [n, 224, 224, 3] de `valid`.
+        labels: int [n].
+
+    Returns:
+        dict para la clave "trust" del JSON: temperature, refusal_threshold y, si las clases son
+        las de la baraja francesa, whole y corner: los percentiles `PERCENTILES` de la energía de lo
+        que acierta, con la carta entera y con la esquina que propone el lector.
+    """
+    rng = np.random.default_rng(0)
+    copies = [
+        augment(image, rng, 0.5, 224, corner=0, any_angle=0, still=0)
+        for _ in range(4)
+        for image in images
+    ]
+    logits, labels = ct.predict_logits(model, np.stack(copies)), np.tile(labels, 4)
+    trust = trust_from_logits(logits, labels)
+    if model.output_shape[-1] == len(CLASS_NAMES):
+        crops, crop_labels, is_corner = draw_candidates(1200, seed=TRUST_SEED)
+        chosen = np.flatnonzero(is_corner & (crop_labels >= 0))
+        crop_logits = ct.predict_logits(model, np.stack([decode(crops[i]) for i in chosen]))
+        trust["whole"] = energies(logits, labels)
+        trust["corner"] = energies(crop_logits, crop_labels[chosen])
+    return trust
+
+
+def energies(logits, labels):
+    """{percentil: energía} de las imágenes acertadas; de todas, si la red no acierta ninguna."""
+    correct = logits.argmax(1) == labels
+    kept = ct.energy(logits[correct] if correct.any() else logits)
+    return {str(p): round(float(np.percentile(kept, p)), 4) for p in PERCENTILES}
+
+
+def trust_from_logits(logits, labels):
+    """La temperatura y el umbral de `fit_trust`, a partir de los logits [n, clases]."""
+    correct = logits.argmax(1) == labels
+    kept = logits[correct] if correct.any() else logits  # una red que no acierta también se guarda
+    return {
+        "temperature": fit_temperature(logits, labels),
+        "refusal_threshold": float(np.quantile(ct.energy(kept), 0.02)),
+    }
 
 
 def peak_memory():
@@ -312,10 +562,10 @@ def peak_memory():
 
 
 def plot_row(images):
-    """Muestra unas pocas imágenes, uint8 o 0..1, en una fila."""
+    """Muestra unas pocas imágenes, uint8, rutas o JPG en bytes, en una fila."""
     _, axes = plt.subplots(1, len(images), figsize=(12, 1.9), layout="tight", squeeze=False)
     for ax, image in zip(axes[0], images, strict=True):
-        ax.imshow(image)
+        ax.imshow(decode(image))
         ax.axis("off")
     plt.show()
 

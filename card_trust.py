@@ -13,7 +13,6 @@ import numpy as np
 import tensorflow as tf
 
 import card_utils as cu
-from card_training import augment
 
 BATCH = 32  # imágenes por pasada: la memoria no crece con la carpeta
 
@@ -85,28 +84,6 @@ def energy(logits):
     return np.logaddexp.reduce(logits, axis=1)
 
 
-def fit_temperature(logits, labels):
-    """Temperatura que minimiza la log-verosimilitud negativa (Guo et al. 2017), en 0.1..10.
-
-    Args:
-        logits: [n, clases].
-        labels: int [n].
-
-    Returns:
-        float; más de 1 si la red peca de segura.
-    """
-
-    def loss(log_t):
-        return -log_softmax(logits, np.exp(log_t))[np.arange(len(labels)), labels].mean()
-
-    low, high = np.log(0.1), np.log(10)
-    for _ in range(5):  # la pérdida es unimodal: cada rejilla estrecha el intervalo diez veces
-        grid = np.linspace(low, high, 21)
-        best = np.argmin([loss(x) for x in grid])
-        low, high = grid[max(best - 1, 0)], grid[min(best + 1, 20)]
-    return float(np.exp((low + high) / 2))
-
-
 def reliability(confidence, correct, bins=15):
     """Error de calibración esperado (ECE) y sus tramos, de igual ancho (Guo et al. 2017).
 
@@ -143,40 +120,6 @@ def plot_reliability(**measured):
     axes.set(title="Fiabilidad (más imágenes, punto mayor)")
     axes.legend(markerscale=0.6, loc="upper center", bbox_to_anchor=(0.5, -0.2))  # no tapa ninguno
     plt.show()
-
-
-def fit_trust(model, images, labels):
-    """Ajusta con `valid` lo que `judge` necesita.
-
-    Usa cuatro copias de `valid` con medio aumento, como fotos corrientes: tal cual sirvió para
-    elegir la receta, y lo ajustado confiaría de más. El umbral de rechazo es el percentil 2 de la
-    energía de las cartas acertadas: rechaza el 2 % de ellas.
-
-    Args:
-        model: clasificador de este proyecto.
-        images: uint8 [n, 224, 224, 3] de `valid`.
-        labels: int [n].
-
-    Returns:
-        dict para la clave "trust" del JSON.
-    """
-    rng = np.random.default_rng(0)
-    copies = [
-        augment(image, rng, 0.5, 224, corner=0, any_angle=0, still=0)
-        for _ in range(4)
-        for image in images
-    ]
-    return trust_from_logits(predict_logits(model, np.stack(copies)), np.tile(labels, 4))
-
-
-def trust_from_logits(logits, labels):
-    """Lo mismo que `fit_trust`, a partir de los logits [n, clases]."""
-    correct = logits.argmax(1) == labels
-    kept = logits[correct] if correct.any() else logits  # una red que no acierta también se guarda
-    return {
-        "temperature": fit_temperature(logits, labels),
-        "refusal_threshold": float(np.quantile(energy(kept), 0.02)),
-    }
 
 
 # --- Explicar --------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ esquina, entre otras cartas, como en una mano.
 """
 
 import colorsys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import cv2
@@ -86,8 +87,8 @@ def draw_free_index(pen, label, outline, style, color, rng, pip=1.0, tab=None):
     """Índice de una baraja inventada: con el palo debajo, encima, al lado o en la otra esquina.
 
     `pip` multiplica el palo (0: sin él); `tab` es el color de la pestaña en que va, si la hay.
-    Devuelve [3, 2], en unidades de carta desde su esquina: centro de la letra, centro del palo y
-    hasta dónde llega el índice; None si el palo no está junto a la letra.
+    Devuelve [n, 4, 2], en unidades de carta desde su esquina: de cada índice, el centro de la
+    letra, el del palo y desde dónde y hasta dónde llega; None si letra y palo no están juntos.
     """
     layout = rng.choice(("debajo", "encima", "al lado", "enfrente"), p=(0.68, 0.04, 0.16, 0.12))
     crowded = layout == "al lado" or style.corners == 4
@@ -124,8 +125,12 @@ def draw_free_index(pen, label, outline, style, color, rng, pip=1.0, tab=None):
                 draw_pip(corner.at(side * suit[0], suit[1], size), outline, style, color)
     if not size or layout == "enfrente":
         return None
-    end = np.maximum(np.add(rank, (width / 2, height / 2)), np.add(suit, size / 2))
-    return np.array([rank, suit, end]) + (WIDTH / 2, HEIGHT / 2)
+    rank, suit, half = np.array(rank), np.array(suit), np.array((width, height)) / 2
+    low, high = np.minimum(rank - half, suit - size / 2), np.maximum(rank + half, suit + size / 2)
+    places = [(1, 1), (-1, -1), (-1, 1), (1, -1)][: style.corners]  # signos de x y de y
+    every = [np.array((rank, suit, low, high)) * signs for signs in places]
+    every = [(a, b, np.minimum(c, d), np.maximum(c, d)) for a, b, c, d in every]
+    return np.array(every) + (WIDTH / 2, HEIGHT / 2)
 
 
 def free_paper(style, size, rng):
@@ -173,10 +178,12 @@ def draw_free_card(class_name, rng):
     if style.border:
         box = np.array((0, 0, *size)) + rng.uniform(4, 20) * np.array((1, 1, -1, -1))
         ImageDraw.Draw(card).rounded_rectangle(box.tolist(), 10, None, color, 5)
-    if style.index > 50 and rng.random() < 0.15:  # de píxeles gordos
-        wide = int(rng.integers(44, 80))
-        card = card.resize((wide, round(1.4 * wide)), Image.Resampling.NEAREST)
-        card = card.resize(size, Image.Resampling.NEAREST)
+    if rng.random() < 0.25:  # marcas de pocos píxeles: baraja pixelada o foto de lejos
+        wide = min(200, round(2600 / style.index * np.exp(rng.uniform(0, 0.8))))
+        down, up = Image.Resampling.BOX, Image.Resampling.BICUBIC
+        if rng.random() < 0.5:
+            down, up = (down, Image.Resampling.NEAREST)[rng.integers(2)], Image.Resampling.NEAREST
+        card = card.resize((wide, round(1.4 * wide)), down).resize(size, up)
     return np.asarray(card), index
 
 
@@ -184,7 +191,7 @@ def draw_covered(card, index, others, rng):
     """La esquina de una carta con otra debajo y otra encima, como en una mano o una cascada.
 
     Args:
-        card, index: lo que da `draw_free_card`.
+        card: la que da `draw_free_card`; index: su índice, [4, 2].
         others: las otras dos, uint8 [224, 224, 3].
         rng: `numpy.random.Generator`.
 
@@ -192,7 +199,7 @@ def draw_covered(card, index, others, rng):
         uint8 [224, 224, 3]: el encuadre de `card_photo.find_indices` o algo más, y tan poco nítido
         como el índice de una carta pequeña en una foto.
     """
-    letter, suit, (right, bottom) = index + rng.normal(0, 0.04 * np.ptp(index[:2]), (3, 2))
+    letter, suit, _, (right, bottom) = index + rng.normal(0, 0.04 * np.ptp(index[:2]), (4, 2))
     box = index_corners(letter[None], suit[None])[0]
     box = box[0] + (box - box[0]) * np.exp(rng.uniform(-0.05, 0.6))
     size = round(np.exp(rng.uniform(np.log(44), np.log(224))))
@@ -272,7 +279,13 @@ def draw_face_side(pen, rank, suit, style, color, rng):
     return draw_free_index(pen, label, outline, style, color, rng, pip, tab)
 
 
-def draw_free_cards(per_class, seed=0, out=None):
+def as_jpg(image, rng):
+    """La imagen uint8 [alto, ancho, 3] como bytes de un JPG de calidad 70 a 95."""
+    quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(70, 96))]
+    return cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), quality)[1].tobytes()
+
+
+def draw_free_cards(per_class, seed=0):
     """Cartas inventadas de todas las clases, para completar las de entrenamiento.
 
     Cada una tiene su propio generador, `default_rng([semilla, número])`. De la cuarta de cada clase
@@ -281,18 +294,28 @@ def draw_free_cards(per_class, seed=0, out=None):
     Args:
         per_class: cuántas de cada clase.
         seed: entero no negativo.
-        out: arreglo del mismo tamaño en que dejarlas, si no hace falta otro.
 
     Returns:
-        (images, labels): uint8 [n, 224, 224, 3] e int32 [n], posición en `CLASS_NAMES`.
+        (images, labels, is_corner): lista de n JPG de 224 x 224, en bytes; int32 [n], posición en
+        `CLASS_NAMES`; y bool [n], de cuáles se ve solo la esquina.
     """
     labels = np.tile(np.arange(len(CLASS_NAMES), dtype=np.int32), per_class)
-    images = np.empty((len(labels), 224, 224, 3), np.uint8) if out is None else out
-    for i, label in enumerate(labels):
+    images, is_corner, recent = [], np.zeros(len(labels), bool), []
+
+    def draw(i):
         rng = np.random.default_rng([seed, i])
-        card, index = draw_free_card(CLASS_NAMES[label], rng)
-        if i // len(CLASS_NAMES) % 4 == 3 and index is not None:
-            images[i] = draw_covered(card, index, images[rng.integers(i, size=2)], rng)
-        else:
-            images[i] = cv2.resize(card, (224, 224), interpolation=cv2.INTER_AREA)
-    return images, labels
+        return *draw_free_card(CLASS_NAMES[labels[i]], rng), rng
+
+    with ThreadPoolExecutor() as pool:
+        for start in range(0, len(labels), 212):  # por partes: enteras ocupan mucho
+            numbers = range(start, min(start + 212, len(labels)))
+            for i, (card, index, rng) in zip(numbers, pool.map(draw, numbers), strict=True):
+                is_corner[i] = i // len(CLASS_NAMES) % 4 == 3 and index is not None
+                if is_corner[i]:
+                    others = [recent[k] for k in rng.integers(len(recent), size=2)]
+                    card = draw_covered(card, index[0], others, rng)
+                else:
+                    card = cv2.resize(card, (224, 224), interpolation=cv2.INTER_AREA)
+                    recent = [*recent[-159:], card]
+                images.append(as_jpg(card, rng))
+    return images, labels, is_corner

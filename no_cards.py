@@ -5,6 +5,7 @@ se niega. Cada imagen tiene su propio generador, `default_rng([semilla, 2, núme
 """
 
 import io
+from dataclasses import replace
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,6 +14,8 @@ from PIL import Image, ImageDraw, ImageFont
 from demo_deck import (
     CLASS_NAMES,
     HEIGHT,
+    PIPS,
+    RANK_NAMES,
     RANKS,
     SQUARE,
     SUITS,
@@ -20,7 +23,11 @@ from demo_deck import (
     WIDTH,
     Pen,
     background,
+    court_colors,
     draw_art,
+    draw_court,
+    draw_jester,
+    draw_juggler,
     draw_number,
     font_file,
     photograph,
@@ -37,6 +44,12 @@ WORDS = (
     "casa, río, 4 de mayo, J. Pérez, A5, silla, calle, 23, puerta, libro, agua, total 98.50"
 ).split()
 TEXT_FONTS = "DejaVuSans DejaVuSans-Bold DejaVuSerif DejaVuSansMono STIXGeneral cmr10".split()
+TITLES = (
+    "LA LUNA,EL SOL,THE FOOL,LE MAT,LA PAPESSE,STRENGTH,LE BATELEUR,IL MATTO,DER NARR,EL LOCO,"
+    "THE STAR,LA MORT,THE TOWER,EL MAGO,JUSTICE,Dark Wizard,Forest Elf,Fire Dragon,El Caballero,"
+    "Una novela de mar,GRAN FIESTA,Vino de la casa,Water,Historia,Rock Golem,CIRCO,Mountain"
+).split(",")
+NUMERALS = "I II III IV V VI VII VIII IX X XI XII XIII XIV XV XVI XVII XVIII XIX XX XXI".split()
 
 
 def colors(rng, count):
@@ -72,19 +85,39 @@ def gradient(rng):
     return Image.fromarray((first + (second - first) * t).astype("uint8"))
 
 
-def text_page(rng):
-    """Página de texto, a veces con título y columna estrecha."""
-    light = rng.random() < 0.8
-    paper, ink = ((255, 255, 255), (20, 20, 20)) if light else ((25, 28, 35), (230, 230, 220))
-    page, size = Image.new("RGB", (448, 448), paper), int(rng.integers(14, 60))
-    draw, left, y = ImageDraw.Draw(page), int(rng.integers(5, 80)), int(rng.integers(0, 60))
+def write(image, box, size, ink, rng, names=()):
+    """Llena de renglones al azar la caja `box`, a veces con un nombre de uno de los colores."""
     font = ImageFont.truetype(font_file(rng.choice(TEXT_FONTS)), size)
-    while y < 448:
-        line = " ".join(rng.choice(WORDS, 30))
-        draw.text((left, y), line, ink, font)
-        y += int(size * 1.4)
-        if rng.random() < 0.15:
-            y += size
+    draw, (left, y, right, bottom) = ImageDraw.Draw(image), box
+    while y + size < bottom:
+        x, line = left, " ".join(rng.choice(WORDS, 30))
+        if names and rng.random() < 0.6:
+            name, _, line = line.partition(" ")
+            draw.text((x, y), name, names[rng.integers(len(names))], font)
+            x += font.getlength(name + " ")
+        draw.text((x, y), line[: max(1, int((right - x) / (0.56 * size)))], ink, font)
+        y += int(size * 1.4) + size * (rng.random() < 0.15)
+
+
+def text_page(rng):
+    """Página de texto o de conversación, con una o más columnas, a veces girada."""
+    chat, light, shade = rng.random() < 0.25, rng.random() < 0.8, rng.integers(0, 45, (2, 3))
+    light = 255 * (light and not chat)
+    paper, ink = map(tuple, abs(np.array([[light], [255 - light]]) - shade).tolist())
+    page, (left, top) = Image.new("RGB", (448, 448), paper), rng.integers(0, 60, 2).tolist()
+    size, turn = int(np.exp(rng.uniform(np.log(9), np.log(60)))), rng.random()
+    columns = int(rng.integers(1, 4)) if size < 22 and not chat else 1
+    if chat:  # un panel sobre otra cosa
+        page, size = (gradient, noise, table)[rng.integers(3)](rng), size // 2 + 6
+        page = page.resize((448, 448))
+        ImageDraw.Draw(page).rectangle((left // 2, top, 448 - left // 2, 448 - top // 3), paper)
+    wide = (448 - left) // columns
+    for x in range(left, 449 - wide, wide):
+        box = (x + 4, top + 4, x + wide - 8, 440 + size * (not chat))
+        write(page, box, size, ink, rng, colors(rng, 3) if chat else ())
+    if turn < 0.45:
+        turn = rng.uniform(-8, 8) if turn < 0.3 else 90 * int(rng.integers(1, 4))
+        page = page.rotate(turn, Image.Resampling.BILINEAR, fillcolor=paper)
     return page.resize(SIZE)
 
 
@@ -198,7 +231,7 @@ def false_suit(rng):
     """Contorno [n, 2], en una caja de lado 1, de lo que no es un palo (estrella, disco...)."""
     kind, angle = rng.integers(6), np.linspace(0, 2 * np.pi, 41)[:-1]
     if kind == 0:
-        return star(0.5, int(rng.integers(4, 9)), rng.uniform(0.3, 0.7))
+        return star(0.5, int(rng.integers(5, 9)), rng.uniform(0.3, 0.7))  # de cuatro: diamante
     if kind == 1:
         return np.stack([np.cos(angle), np.sin(angle)], 1) * (0.5, rng.uniform(0.25, 0.5))
     if kind == 2:
@@ -303,7 +336,7 @@ def card_middle(rng):
     """Trozo del centro de un naipe, sin su índice: dos palos juntos no dicen qué carta es."""
     while True:
         card, index = draw_free_card(str(rng.choice(CLASS_NAMES)), rng)
-        if index is not None and (index[2] < (70, 100)).all():
+        if index is not None and (index[0, 3] < (70, 100)).all():
             break
     side = rng.uniform(45, 110)
     left, top = (rng.uniform(low, high - side) for low, high in ((70, 180), (100, 250)))
@@ -367,8 +400,165 @@ def set_card(rng):
     return finish(card)
 
 
+def contrast(color):
+    """Tinta, negra o blanca, que se lee sobre `color`."""
+    return (20, 20, 20) if sum(color) > 380 else WHITE
+
+
+def figure(style, rng):
+    """Figura sin índice y con un palo que no lo es, o ninguno; a veces, solo la mitad de arriba."""
+    sheet, outline = free_paper(style, (448, 627), rng), false_suit(rng) * rng.integers(2)
+    draw_court(sheet, str(rng.choice(RANK_NAMES[-3:])), outline, style, style.inks[0], rng)
+    return sheet.crop((80, 62, 368, int(rng.integers(250, 330)) if rng.random() < 0.4 else 565))
+
+
+def scene(style, rng):
+    """Ilustración abstracta sobre papel, un degradado, ruido o una mesa."""
+    kind = rng.integers(5)
+    sheet = (gradient, noise, table)[kind](rng) if kind < 3 else free_paper(style, SIZE, rng)
+    sheet = sheet.resize((448, 627))
+    if kind or rng.random() < 0.7:
+        draw_art(Pen(sheet).at(0, 0, rng.uniform(1, 1.8)), style.inks[0], rng)
+    return sheet
+
+
+def mount(picture, style, rng, edge, top=0, bottom=0):
+    """(Carta, color de su marco): `picture` con hueco para texto arriba y abajo, y filetes."""
+    hue = style.paper if rng.random() < 0.4 else colors(rng, 1)[0]
+    card = free_paper(replace(style, paper=hue), (448, 627), rng)
+    left, high, right, low = edge, edge + top, 448 - edge, 627 - edge - bottom
+    card.paste(picture.resize((right - left, low - high)), (left, high))
+    boxes = [(k, k, 447 - k, 626 - k) for k in (edge // 3, edge * 2 // 3)] + [
+        (left, high, right, low)
+    ]
+    for k in rng.permutation(3)[: rng.integers(4)] if edge else ():
+        ink = (contrast(hue), style.inks[1])[rng.integers(2)]
+        ImageDraw.Draw(card).rectangle(boxes[k], None, ink, int(rng.integers(2, 7)))
+    return card, hue
+
+
+def band(card, text, x, y, height, width, style, hue, rng):
+    """Texto centrado en (x, y), en unidades, a veces en una banda que no es del color `hue`."""
+    fill, pen = colors(rng, 1)[0] if rng.random() < 0.5 else hue, Pen(card)
+    if fill != hue:
+        pen.at(x, y).shape(SQUARE * (width / 2 + 8, height * 0.8), fill, rng.random() < 0.7)
+    pen.text(text, style.fonts, x, y, height, contrast(fill), width)
+
+
+def tarot(rng, picture=None):
+    """Carta de tarot: una figura, un bufón o una escena con número romano, título o los dos."""
+    style, kind, sign = free_style(rng), rng.integers(6), rng.integers(1, 4)
+    if picture is None and kind < 2:  # un bufón lleva siempre título
+        picture, sign = free_paper(style, (448, 627), rng), sign | 2
+        pen, draw = Pen(picture).at(0, 10, rng.uniform(1, 1.3)), (draw_jester, draw_juggler)[kind]
+        draw(pen, court_colors(style, rng), rng)
+    picture = picture or (scene if kind == 5 else figure)(style, rng)
+    edge, high, title = int(rng.integers(8, 45)), rng.uniform(12, 24), str(rng.choice(TITLES))
+    top, bottom = (round(3.4 * high) * bool(sign & bit) for bit in (1, 2))
+    card, hue = mount(picture, style, rng, edge, top, bottom)
+    y, wide = edge / 1.792 + 0.95 * high - HEIGHT / 2, min(210 - edge, 0.8 * high * len(title))
+    if sign & 1:
+        band(card, str(rng.choice(NUMERALS)), 0, y, high, rng.uniform(30, 60), style, hue, rng)
+    if sign & 2:
+        band(card, title, 0, -y, high, wide, style, hue, rng)
+    return finish(card)
+
+
+def trading_card(rng, picture=None):
+    """Carta de colección: marco, título, ilustración y un recuadro de texto pequeño."""
+    style, edge, low = free_style(rng), int(rng.integers(14, 40)), int(rng.integers(120, 260))
+    picture = picture or (figure if rng.random() < 0.4 else scene)(style, rng)
+    card, hue = mount(picture, style, rng, edge, 58, low)
+    pen, y, right = Pen(card), (edge + 28) / 1.792 - HEIGHT / 2, 112 - edge / 1.792
+    band(card, str(rng.choice(TITLES)), -28, y, rng.uniform(11, 17), 125, style, hue, rng)
+    ink, kind = contrast(hue), rng.integers(4)
+    if kind == 0:
+        pen.text(str(rng.integers(1, 40) * 10), style.fonts, right - 12, y, 13, ink, 30)
+    elif kind == 1:
+        pen.at(right - 5, y, 18).shape(false_suit(rng), style.inks[0])
+    for k in range(rng.integers(1, 5)) if kind == 2 else ():
+        pen.at(right - 11 * k, y, 5).shape(star(1), (240, 200, 40))
+    left, high, far, end = edge, 639 - edge - low, 448 - edge, 601 - edge
+    paper = tuple((255 - rng.integers(0, 70, 3)).tolist()) if rng.random() < 0.8 else hue
+    ImageDraw.Draw(card).rectangle((left, high, far, end), paper, ink, 3)
+    size = min(max(11, (end - high) // int(rng.integers(3, 10))), 30)
+    write(card, (left + 10, high + 6, far - 10, end - 2), size, contrast(paper), rng)
+    if rng.random() < 0.6:
+        number = "{}/{}".format(*rng.integers(1, (10, 250)[rng.integers(2)], 2))
+        pen.text(number, style.fonts, right - 14, HEIGHT / 2 - edge / 1.792 - 4, 10, ink, 40)
+    return finish(card)
+
+
+def court_alone(rng, picture=None):
+    """Figura de la baraja sin índice ni palo, con marco o sin él."""
+    style, edge = free_style(rng), int(rng.integers(0, 75)) * (rng.random() < 0.8)
+    picture = picture or figure(style, rng)
+    return finish(mount(picture, style, rng, edge, *rng.integers(0, 1 + edge // 2, 2).tolist())[0])
+
+
+def poster(rng):
+    """Cartel, etiqueta o cubierta de libro: una ilustración, un título y algo de texto."""
+    style, edge = free_style(rng), int(rng.integers(0, 60)) * (rng.random() < 0.6)
+    card, hue = mount(scene(style, rng), style, rng, edge, *rng.integers(0, 160, 2).tolist())
+    for _ in range(rng.integers(1, 4)):
+        x, y, wide, high = rng.integers((20, 20, 120, 40), (200, 540, 400, 160)).tolist()
+        size, ink = int(rng.integers(12, 36)), (contrast(hue), *colors(rng, 1))[rng.integers(2)]
+        write(card, (x, y, min(x + wide, 440), y + high), size, ink, rng)
+    high, y = rng.uniform(18, 50), rng.choice((-1, 1)) * rng.uniform(30, 135)
+    band(card, str(rng.choice(TITLES)), 0, y, high, rng.uniform(150, 225), style, hue, rng)
+    return finish(card)
+
+
+RING = np.stack([np.cos(np.arange(40) * np.pi / 20), np.sin(np.arange(40) * np.pi / 20)], 1) / 2
+CUP = points("-.4,-.55 .4,-.55 .3,-.1 .06,.1 .06,.4 .3,.55 -.3,.55 -.06,.4 -.06,.1 -.3,-.1")
+GUARD = points("-.26,.36 .26,.36 .26,.44 .06,.44 .06,.7 -.06,.7 -.06,.44 -.26,.44")
+SPANISH = (  # oros, copas, espadas y bastos: contornos y el número de su color
+    ((RING, 0), (RING * 0.72, 1), (RING * 0.44, 0)),
+    ((CUP, 0), (SQUARE * (0.36, 0.07) - (0, 0.4), 1)),
+    ((points("-.08,.4 0,-.85 .08,.4"), 2), (GUARD, 0)),
+    ((points("-.1,.75 -.24,-.6 0,-.8 .24,-.6 .1,.75"), 1), (RING / 6 + (0.15, -0.3), 0)),
+)
+
+
+def spanish_figure(rng):
+    """Carta de la baraja española: número, marco con cortes y oros, copas, espadas o bastos."""
+    paper, number = tuple((255 - rng.integers(0, 40, 3)).tolist()), int(rng.integers(1, 13))
+    style, suit = replace(free_style(rng), paper=paper), int(rng.integers(4))
+    card, high = free_paper(style, (448, 627), rng), rng.uniform(14, 34)
+    pen, side = Pen(card), np.array((WIDTH, HEIGHT)) / 2 - rng.uniform(8, 22)
+    ink = style.inks[0] if sum(style.inks[0]) < 300 else (30, 40, 80)
+    pen.stroke(SQUARE * side, ink, rng.uniform(1, 4), closed=True)
+    for x in np.linspace(-60, 60, suit + 2)[1:-1]:  # los cortes dicen el palo
+        for y in (-side[1], side[1]):
+            pen.at(x, y).shape(SQUARE * (8, 4), paper, line=False)
+    hues = colors(rng, 2) if rng.random() < 0.3 else [(235, 180, 50), (200, 40, 40), (40, 120, 70)]
+    hues, size = hues[:: (1, -1)[suit == 3]][:2] + [(150, 180, 220)], rng.uniform(30, 54)
+    if court := number > 9 or rng.random() < 0.15:
+        wide, tall = rng.integers((190, 280), (330, 460)).tolist()
+        card.paste(figure(style, rng).resize((wide, tall)), (224 - wide // 2, 313 - tall // 2))
+    for x, y in points(PIPS.get(str(number), "0,0")) if not court else ():
+        turn = rng.choice((0, 40)) * (suit > 1)
+        at = pen.at(x * 52, y * 95, size * (1 + (number == 1)), turn=turn)
+        for outline, k in SPANISH[suit]:
+            at.shape(outline, hues[k])
+    for turn in (0, 180)[: rng.integers(1, 3)]:
+        x, y = high / 2 + 5 - side
+        pen.at(0, 0, turn=turn).text(str(number), style.fonts, x, y, high, ink, high)
+    return finish(card)
+
+
+def reframe(image, rng):
+    """Trozo sin índice de una carta de verdad, uint8 [224, 224, 3], de ilustración en otra."""
+    low, side = np.array((61, 50)), np.array((102, 124))  # del 27 al 73 % y del 22 al 78 %
+    part = np.ceil(side * rng.uniform(0.6, 1, 2)).astype(int)
+    left, top = low + rng.integers(0, side - part + 1)
+    picture = Image.fromarray(image[top : top + part[1], left : left + part[0]])
+    return np.asarray((tarot, trading_card)[rng.integers(2)](rng, picture))  # con título o número
+
+
 LOOKALIKES = strange_deck, bare_number, color_deck, card_middle, mirrored
 LOOKALIKES += picture_card, domino, set_card
+LOOKALIKES += tarot, trading_card, court_alone, poster, spanish_figure
 
 
 def draw_no_cards(count, seed=0):
@@ -381,7 +571,8 @@ def draw_no_cards(count, seed=0):
     Returns:
         uint8 [count, 224, 224, 3] en 0..255.
     """
-    plain, near = list(KINDS.values()), LOOKALIKES + LOOKALIKES[:5] * 2  # las más parecidas, tres
+    plain = list(KINDS.values())  # de los parecidos, tres veces los más; dos, los enmarcados
+    near = LOOKALIKES + LOOKALIKES[:5] * 2 + LOOKALIKES[8:]
     images = np.empty((count, *SIZE, 3), np.uint8)
     for i in range(count):
         kinds, rng = (plain, near)[i % 2], np.random.default_rng([seed, 2, i])

@@ -1,12 +1,16 @@
 """Fotos de mentira con varias cartas: sueltas, en cascada o en una mano, y dónde está cada una.
 
-Todo lo decide el generador que se da: la misma semilla hace la misma foto.
+De ellas salen también los recortes que el lector enseña a la red (`draw_candidates`). Todo lo
+decide el generador que se da: la misma semilla hace la misma foto.
 """
+
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from card_photo import find_cards, find_indices, index_parts, overlap, sharpen, straighten
 from demo_deck import (
     CLASS_NAMES,
     HEIGHT,
@@ -18,11 +22,14 @@ from demo_deck import (
     cast_shadow,
     draw_card,
     expose,
+    font_file,
     points,
     rotation,
     texture,
     warp,
 )
+from free_deck import as_jpg, draw_free_card
+from no_cards import TEXT_FONTS, WORDS
 
 CARD = SQUARE * (WIDTH / HEIGHT / 2, 0.5)  # de lado largo 1
 
@@ -203,19 +210,325 @@ def visible_indices(truth, style, size):
 
 def shoot(rng, table, truth, style, fingers=True):
     """La foto RGB de unas cartas ya colocadas: sombras, dedos, desenfoque y luz."""
-    size = table.shape[1::-1]
     for class_name, corners in truth:
-        card = draw_card(class_name, style, rng)
-        length = np.linalg.norm(corners - np.roll(corners, 1, 0), axis=1).max()  # como se verá
-        detail = (round(length * WIDTH / HEIGHT), round(length))
-        seen = warp(card, corners, size, detail)
-        table = table * (1 - cast_shadow(seen, rng))
-        table = Image.fromarray(table.clip(0, 255).astype("uint8"))
-        table.paste(seen, (0, 0), seen)
-        table = np.asarray(table, "float32")
-    table = Image.fromarray(table.astype("uint8"))
+        lay(table, draw_card(class_name, style, rng), corners, rng)
+    table = Image.fromarray(table.clip(0, 255).astype("uint8"))
     for _ in range(rng.choice(4, p=(0.75, 0.15, 0.07, 0.03)) if fingers else 0):
         draw_finger(table, truth[0][1], rng)
     if rng.random() < 0.3:
         table = table.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 2)))
     return expose(table, rng)
+
+
+def lay(table, card, corners, rng=None):
+    """Pone una carta RGBA en `corners` ([4, 2], px) de una mesa float [alto, ancho, 3].
+
+    Con `rng`, echa sombra.
+    """
+    size = np.array(table.shape[1::-1])
+    low = np.maximum(corners.min(0).astype(int) - 24, 0)
+    high = np.minimum(corners.max(0).astype(int) + 25, size)
+    if (high <= low).any():
+        return
+    length = np.linalg.norm(corners - np.roll(corners, 1, 0), axis=1).max()  # como se verá
+    detail = (round(length * WIDTH / HEIGHT), round(length))
+    seen = warp(card, corners - low, tuple((high - low).tolist()), detail)
+    part = table[low[1] : high[1], low[0] : high[0]]
+    if rng is not None:
+        part *= 1 - cast_shadow(seen, rng)
+    rgba = np.asarray(seen, np.float32)
+    part += (rgba[..., :3] - part) * (rgba[..., 3:] / 255)
+
+
+# --- Lo que el lector enseña a la red --------------------------------------------------------
+
+LAYOUTS = {  # y cuántas fotos de cada cien
+    "fan": 20,
+    "cascade": 13,
+    "row": 15,
+    "columns": 14,
+    "pyramid": 6,
+    "poker": 8,
+    "loose": 14,
+    "page": 10,
+}
+SCREENS = "row", "columns", "pyramid", "poker", "page"  # también de frente, en una pantalla
+
+
+def arrange(rng, layout, cards):
+    """Esquinas [n, 4, 2] de unas cartas de lado largo 1; cada una tapa a las anteriores."""
+    steps = np.arange(cards) - (cards - 1) / 2
+    if layout == "fan":
+        radius, strip = rng.uniform(1.2, 2.2), rng.uniform(0.12, 0.3)
+        angle = steps * strip / radius
+        return np.array([(CARD - (0, radius)) @ rotation(a) + (0, radius) for a in angle])
+    if layout in ("loose", "page"):
+        room = rng.uniform(0.4, 1) * np.sqrt(cards)
+        turns = rng.uniform(0, 2 * np.pi, cards)
+        return np.array([CARD @ rotation(a) + rng.uniform(-room, room, 2) for a in turns])
+    if layout == "pyramid":
+        down, across = rng.uniform(0.3, 0.6), rng.uniform(0.74, 0.9)
+        rows = [(k, i) for k in range(7) for i in range(k + 1)][:cards]
+        at = [((i - k / 2) * across, k * down) for k, i in rows]
+    elif layout == "columns":
+        down, tall = rng.uniform(0.1, 0.36), int(rng.integers(3, 9))
+        at = [(k // tall * 0.8, k % tall * down) for k in range(cards)]
+    elif layout == "poker":
+        at = [(k * 0.78 - 0.8 * (k < 2), 1.3 * (k < 2)) for k in range(cards)]
+    elif layout == "cascade":
+        at = [(0.01 * rng.normal(), k * rng.uniform(0.14, 0.36)) for k in steps]
+    else:
+        step = rng.uniform(0.1, 0.35) if rng.random() < 0.7 else rng.uniform(0.7, 0.8)
+        at = [(k * step, 0) for k in steps]
+    lean = 0.02 * rng.normal(0, 1, cards) * (rng.random() < 0.5)
+    return np.array([CARD @ rotation(a) + here for a, here in zip(lean, at, strict=True)])
+
+
+def deck_card(class_name, style, rng, width):
+    """Una carta de un estilo o, con None, libre: (RGBA, índices como los de `draw_free_index`).
+
+    Del comodín, la caja de la palabra, y por letra y palo, dos puntos de ella.
+    """
+    if style is None:
+        card, places = draw_free_card(class_name, rng)
+        while places is None and class_name != "joker":
+            card, places = draw_free_card(class_name, rng)
+        card = Image.fromarray(card)
+        mask = Image.new("L", card.size)
+        box = (0, 0, card.width - 1, card.height - 1)
+        ImageDraw.Draw(mask).rounded_rectangle(box, rng.uniform(10, 30), 255)
+        card.putalpha(mask)
+    else:
+        card, look = draw_card(class_name, style, rng, width), STYLES[style]
+        wide, left = min(0.85 * look.index, 44), 9 + 7 * look.border
+        top, middle = left + 2, left + wide / 2
+        places = np.array(
+            [
+                (middle, top + look.index / 2),
+                (middle, top + look.index + 5 + 0.44 * wide),
+                (left, top),
+                (left + wide, top + look.index + 5 + 0.9 * wide),
+            ]
+        )
+        far = np.array((WIDTH, HEIGHT))
+        every = [places, far - places]
+        if look.corners == 4:
+            every += [(WIDTH, 0) + places * (-1, 1), (0, HEIGHT) + places * (1, -1)]
+        places = np.array(every)
+    if class_name == "joker":
+        word = np.array([(22, 40), (22, 80), (0, 0), (45, 130)])
+        places = np.array([word, np.array((WIDTH, HEIGHT)) - word])
+    return card, places
+
+
+def text_panel(rng, size):
+    """Una hoja o una ventana RGB llena de líneas de texto."""
+    dark = rng.random() < 0.35
+    paper = rng.integers(15, 60, 3) if dark else rng.integers(215, 256, 3)
+    inks = rng.integers(150, 256, (3, 3)) if dark else rng.integers(0, 90, (3, 3))
+    panel = Image.new("RGB", size, tuple(paper.tolist()))
+    draw, height = ImageDraw.Draw(panel), int(np.exp(rng.uniform(np.log(9), np.log(48))))
+    face = ImageFont.truetype(font_file(rng.choice(TEXT_FONTS)), height)
+    left, y = int(rng.integers(2, 40)), int(rng.integers(0, 30))
+    while y < size[1]:
+        line = " ".join(rng.choice(WORDS, int(rng.integers(2, 30))))
+        ink = inks[rng.integers(3) if dark else 0]
+        draw.text((left, y), line, tuple(ink.tolist()), face)
+        y += int(height * rng.uniform(1.2, 1.6)) + height * int(rng.random() < 0.1)
+    return panel
+
+
+def make_candidate_scene(rng):
+    """Una foto o pantalla como las que se leen, con la luz que toque.
+
+    Returns:
+        (photo, cards): uint8 [alto, ancho, 3] y, por carta, (clase, esquinas [4, 2] en px, parte
+        0..1 que se ve de ella, índices [n, 4, 2] en px, parte 0..1 que se ve de cada índice).
+    """
+    layout = str(rng.choice(list(LAYOUTS), p=np.array(list(LAYOUTS.values())) / 100))
+    screen = layout in SCREENS and rng.random() < 0.6
+    size = tuple(rng.integers((560, 420), (1100, 820)).tolist())
+    most = {"pyramid": 22, "columns": 25, "poker": 8, "row": 14, "page": 3}.get(layout, 12)
+    count = int(rng.integers(0 if layout == "page" else 3, most))
+    style = None if rng.random() < 0.5 else str(rng.choice(list(STYLES)))
+    if screen:
+        table = np.ones((*size[::-1], 3), np.float32) * np.float32(rng.uniform(0, 200, 3))
+    else:
+        table = tabletop(rng, size)
+    if layout == "page" or rng.random() < 0.15:
+        whole = layout == "page" and rng.random() < 0.6
+        wide, high = size if whole else (np.array(size) * rng.uniform(0.3, 0.8, 2)).astype(int)
+        at = [
+            int(rng.uniform(0, full - part + 1))
+            for full, part in zip(size, (wide, high), strict=True)
+        ]
+        quad = SQUARE * (wide / 2, high / 2) + np.array(at) + (wide / 2, high / 2)
+        if not screen:
+            turn = rng.normal(0, 0.2) + np.pi / 2 * rng.integers(4) * (rng.random() < 0.3)
+            quad = (quad - quad.mean(0)) @ rotation(turn) + quad.mean(0)
+        panel = text_panel(rng, (int(wide), int(high)))
+        turn = cv2.getPerspectiveTransform(
+            np.float32(SQUARE * (wide / 2, high / 2) + (wide / 2, high / 2)), np.float32(quad)
+        )
+        cv2.warpPerspective(
+            np.float32(panel), turn, size, dst=table, borderMode=cv2.BORDER_TRANSPARENT
+        )
+    names = rng.choice(CLASS_NAMES, count, replace=rng.random() < 0.3)
+    if not count:
+        return relit(table, screen, rng), []
+    flat = arrange(rng, layout, count)
+    if not screen:
+        straight = rng.normal(0, 0.15) + np.pi / 2 * rng.integers(4) * (layout != "fan")
+        turn = rng.uniform(0, 2 * np.pi) if rng.random() < 0.25 else straight
+        flat = flat @ rotation(turn)
+    flat = flat - (flat.max((0, 1)) + flat.min((0, 1))) / 2
+    length = rng.uniform(0.6, 0.97) * (np.array(size) / np.ptp(flat, axis=(0, 1))).min()
+    length = min(length, rng.uniform(0.3, 0.8) * min(size))
+    flat = flat * length + np.array(size) / 2
+    if not screen:
+        flat = view(rng, flat.reshape(-1, 2) - np.array(size) / 2, np.array(size) / 2, size)
+    seen, cards, owner = flat.reshape(-1, 4, 2), [], np.zeros(size[::-1], np.int32)
+    for number, (name, corners) in enumerate(zip(names, seen, strict=True), 1):
+        width = int(min(320, max(80, 0.8 * length)))
+        card, places = deck_card(str(name), style, rng, width)
+        lay(table, card, corners, None if screen else rng)
+        cv2.fillConvexPoly(owner, corners.round().astype(np.int32), number)
+        cards.append((str(name), corners, places))
+    return relit(table, screen, rng), [
+        (name, corners, *seen_share(owner, number, corners, places))
+        for number, (name, corners, places) in enumerate(cards, 1)
+    ]
+
+
+def seen_share(owner, number, corners, places):
+    """Qué parte se ve de una carta, dónde están sus índices en px, y qué parte de cada uno."""
+    flat = np.float32(points("0,0 1,0 1,1 0,1") * (WIDTH, HEIGHT))
+    onto = cv2.getPerspectiveTransform(flat, np.float32(corners))
+    low, high = places[:, 2], places[:, 3]
+    low, high = np.minimum(low, high) - 3, np.maximum(low, high) + 3
+    ends = np.stack([low, np.stack([high[:, 0], low[:, 1]], 1), high], 1)
+    ends = np.concatenate([ends, np.stack([low[:, 0], high[:, 1]], 1)[:, None]], 1)
+
+    def share(quad):
+        mask = cv2.fillConvexPoly(np.zeros(owner.shape, np.uint8), quad.round().astype(np.int32), 1)
+        return (owner[mask > 0] == number).sum() / max(cv2.contourArea(np.float32(quad)), 1)
+
+    boxes = cv2.perspectiveTransform(np.float32(ends), onto)
+    middles = cv2.perspectiveTransform(np.float32(places[:, :2]), onto)
+    return share(corners), middles, np.array([share(box) for box in boxes])
+
+
+def relit(table, screen, rng):
+    """La foto uint8 de una escena float: una pantalla, limpia; lo demás, la mitad en mala luz."""
+    photo = Image.fromarray(table.clip(0, 255).astype("uint8"))
+    if not screen:
+        photo = expose(photo, rng)
+    x, dim = np.float32(photo), rng.random() < (0.15 if screen else 0.6)
+    high, wide = x.shape[:2]
+    if dim and rng.random() < 0.6:
+        x *= rng.uniform(0.25, 0.9)
+    if dim and rng.random() < 0.4:  # media foto en sombra
+        turn, edge = rng.uniform(0, 2 * np.pi), rng.uniform(0.02, 0.3)
+        across = np.linspace(-1, 1, wide) * np.cos(turn) + np.linspace(-1, 1, high)[
+            :, None
+        ] * np.sin(turn)
+        shade = np.clip((across - rng.uniform(-0.5, 0.5)) / edge, 0, 1)[..., None]
+        x *= np.float32(1 - rng.uniform(0.3, 0.7) * shade)
+    if dim and rng.random() < 0.4:  # una lámpara
+        x *= np.float32(np.array((1.1, 0.85, 0.55)) ** rng.uniform(0, 1.2))
+    if dim and rng.random() < 0.5:
+        x = cv2.GaussianBlur(x, None, rng.uniform(0.4, 2))
+    if dim:
+        x += rng.standard_normal(x.shape, "float32") * np.float32(rng.uniform(0, 5))
+    x = x.clip(0, 255).astype(np.uint8)
+    if rng.random() < 0.4:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(12, 80))]
+        x = cv2.imdecode(cv2.imencode(".jpg", x, quality)[1], cv2.IMREAD_COLOR)
+    return x
+
+
+def label_indices(boxes, cards):
+    """Qué enseña cada esquina propuesta, int [n]: una clase, -1 si ninguna carta, -2 si es dudoso.
+
+    Es una carta si el centro y el giro son los de un índice que se ve entero; no lo es si lejos de
+    cualquiera del que se vea más de la mitad. De uno del revés, o de un comodín, no se dice nada.
+    """
+    letter, suit = index_parts(boxes)
+    middle, down = (letter + suit) / 2, suit - letter
+    labels, here = np.full(len(boxes), -1), np.zeros(len(boxes))
+    for name, _, _, places, shares in cards:
+        for (one, other), share in zip(places, shares, strict=True):
+            if share < 0.55:
+                continue
+            size = np.linalg.norm(other - one)
+            away = np.linalg.norm(middle - (one + other) / 2, axis=1) / size
+            length = np.linalg.norm(down, axis=1)
+            cos = down @ (other - one) / (length * size)
+            mine = (away < 0.4) & (cos > 0.94) & (length > 0.72 * size) & (length < 1.4 * size)
+            mine &= share > 0.95 and name != "joker"
+            near = away < (2.5 if name == "joker" else 1)
+            labels[near & ~mine & (here == 0)] = -2
+            labels[mine], here[mine] = CLASS_NAMES.index(name), 1
+    return labels
+
+
+def label_outlines(quads, cards):
+    """Lo mismo que `label_indices`, de contornos de carta."""
+    labels = []
+    for quad in quads:
+        shared = [overlap(quad, corners) for _, corners, *_ in cards]
+        best = int(np.argmax(shared)) if cards else 0
+        middle = quad.mean(0)
+        inside = [
+            cv2.pointPolygonTest(np.float32(middle + 1.1 * (quad - middle)), spot.tolist(), False)
+            > 0
+            for name, _, part, places, shares in cards
+            for spot, share in zip(places.mean(1), shares, strict=True)
+            if share > 0.55 or (name == "joker" and part > 0.1)
+        ]
+        whole = cards and shared[best] > 0.85 and cards[best][2] > 0.9
+        empty = not any(inside) and (not cards or shared[best] < 0.5)
+        labels.append(CLASS_NAMES.index(cards[best][0]) if whole else -1 if empty else -2)
+    return np.array(labels, int)
+
+
+def scene_candidates(key):
+    """Los recortes etiquetados de una escena: lista de (JPG, clase o -1, si es una esquina)."""
+    rng = np.random.default_rng(key)
+    photo, cards = make_candidate_scene(rng)
+    boxes, quads = find_indices(photo), find_cards(photo)
+    labels = np.concatenate([label_indices(boxes, cards), label_outlines(quads, cards)]).astype(int)
+    every, found = [*boxes, *quads], []
+    for wanted, most in ((labels >= 0, 14), (labels == -1, 12)):
+        for i in rng.permutation(np.flatnonzero(wanted))[:most]:
+            crop = straighten(photo, every[i])
+            crop = sharpen(crop) if i < len(boxes) else crop
+            found.append((as_jpg(crop, rng), int(labels[i]), i < len(boxes)))
+    return found
+
+
+def draw_candidates(count, seed=0):
+    """Lo que el lector propone en fotos dibujadas, con su etiqueta: la mitad, cartas.
+
+    Args:
+        count: cuántos recortes, par.
+        seed: entero no negativo.
+
+    Returns:
+        (images, labels, is_corner): lista de n JPG de 224 x 224, en bytes; int32 [n], posición en
+        `CLASS_NAMES` o -1 si no es una carta; y bool [n], si es una esquina y no un contorno.
+    """
+    kept, scene = {True: [], False: []}, 0
+    with ThreadPoolExecutor() as pool:
+        while min(map(len, kept.values())) < count // 2:
+            keys = [[seed, 3, scene + k] for k in range(16)]
+            for found in pool.map(scene_candidates, keys):
+                for one in found:
+                    kept[one[1] >= 0].append(one)
+            scene += 16
+    images, labels, is_corner = (
+        zip(*(x for part in kept.values() for x in part[: count // 2]), strict=True)
+        if count
+        else ((), (), ())
+    )
+    return list(images), np.array(labels, np.int32), np.array(is_corner, bool)
