@@ -128,6 +128,9 @@ def fuse(layer):
         )
         count = tf.size(inputs) / layer.gamma.shape[0]
         variance *= tf.cast(1 - 1 / count, variance.dtype)  # la fusionada la divide por n - 1
+        replica = tf.distribute.get_replica_context()
+        if replica and replica.num_replicas_in_sync > 1:  # Keras deja a cada GPU la suya
+            mean, variance = replica.all_reduce(tf.distribute.ReduceOp.MEAN, [mean, variance])
         for moving, batch in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
             moving.assign(layer.momentum * moving + (1 - layer.momentum) * batch)
         return outputs

@@ -15,7 +15,10 @@ MAX_CARDS = 60
 ASPECT = 2.5 / 3.5  # ancho entre alto de un naipe de póquer; el de bridge, 2.25 / 3.5
 FOCAL = 1.1  # del lado mayor: entre el gran angular de un móvil (0.75) y su teleobjetivo
 SUPPORT = 0.7  # parte del perímetro que ha de verse como canto
-BLOBS, INDICES = 1500, 1000  # manchas y parejas que se miran como mucho: una página de texto
+BLOBS, INDICES = 1500, 250  # manchas y parejas que se miran como mucho: una página de texto
+SOLID = (
+    0.82  # de su envolvente llena un palo: más el 97 % de los dibujados; una letra, una de cuatro
+)
 # Esquinas del recorte de un índice desde su letra, en veces la distancia de ella al palo: el de una
 # baraja corriente queda arriba a la izquierda, con el borde de la carta a su lado
 INDEX_BOX = np.array([[-0.62, -0.85], [1.98, -0.85], [1.98, 3.55], [-0.62, 3.55]])
@@ -235,9 +238,9 @@ def order(quad):
 def find_indices(photo):
     """Esquinas de carta de una foto que pueden llevar un índice: una letra y, al lado, un palo.
 
-    Busca manchas de tinta sobre papel claro, empareja las vecinas de tamaño semejante y parte en
-    dos las alargadas, que pueden ser un índice borroso. Cada pareja vale en los dos sentidos:
-    cualquiera de las dos puede ser la letra.
+    Busca manchas de tinta sobre papel claro, empareja las vecinas de tamaño semejante, una de ellas
+    maciza como un palo, y parte en dos las alargadas, que pueden ser un índice borroso. De muchas,
+    como en una página de texto, se queda con `INDICES`.
 
     Args:
         photo: uint8 [alto, ancho, 3], RGB, de cualquier tamaño.
@@ -253,27 +256,37 @@ def find_indices(photo):
     red, green, blue = cv2.split(cv2.resize(photo, None, fx=scale, fy=scale, interpolation=method))
     light = level_light(cv2.min(cv2.min(red, green), blue))  # `.min(2)` tarda mucho más
     found = [ink_blobs(light, *window) for window in ((31, 12), (75, 18))]
-    centers, boxes, shapes = (np.concatenate(part) for part in zip(*found, strict=True))
+    centers, boxes, shapes, solid = (np.concatenate(part) for part in zip(*found, strict=True))
     sizes = boxes.max(1)
     largest = np.argsort(-sizes)[:BLOBS]
-    centers, boxes, sizes, shapes = (part[largest] for part in (centers, boxes, sizes, shapes))
-    near = np.abs(centers[:, None] - centers).max(2) < 0.12 * sizes + 1
-    near &= np.abs(sizes[:, None] - sizes) < 0.25 * sizes
-    once = ~np.tril(near, -1).any(1)  # las dos binarizaciones ven la misma mancha
-    letter, suit = pair_blobs(centers[once], sizes[once], shapes[once])
-    one, other = split_blobs(centers[once], boxes[once], shapes[once])
-    letter, suit = np.concatenate([letter, one]), np.concatenate([suit, other])
-    return index_corners(letter, suit) / np.float32(scale)
+    near = np.abs(centers[largest, None] - centers[largest]).max(2) < 0.12 * sizes[largest] + 1
+    near &= np.abs(sizes[largest, None] - sizes[largest]) < 0.25 * sizes[largest]
+    once = largest[~np.tril(near, -1).any(1)]  # las dos binarizaciones ven la misma mancha
+    centers, boxes, sizes, shapes, solid = (x[once] for x in (centers, boxes, sizes, shapes, solid))
+    pairs = pair_blobs(centers, sizes, shapes, solid), split_blobs(centers, boxes, shapes)
+    letter, suit = (np.concatenate(part) for part in zip(*pairs, strict=True))
+    keep = least_crowded(letter, suit, centers, sizes)
+    return index_corners(letter[keep], suit[keep]) / np.float32(scale)
+
+
+def least_crowded(letter, suit, centers, sizes):
+    """Las `INDICES` parejas con menos manchas de su tamaño alrededor; un texto tiene muchas."""
+    if len(letter) <= INDICES:
+        return np.arange(len(letter))
+    reach = np.linalg.norm(suit - letter, axis=1)[:, None]
+    near = np.linalg.norm((letter + suit)[:, None] / 2 - centers, axis=2) < 4 * reach
+    near &= (sizes > 0.35 * reach) & (sizes < 1.5 * reach)
+    return np.sort(np.argsort(near.sum(1), kind="stable")[:INDICES])
 
 
 def level_light(light):
     """La luminosidad uint8 [alto, ancho] como si el papel de cada sitio estuviera bien iluminado.
 
-    El papel es lo más claro de unos 70 px alrededor; se multiplica por 2.5 como mucho, para que un
-    grano oscuro no se vuelva tinta.
+    El papel es lo más claro en 500 px: así, junto a una carta, el grano de una mesa oscura no se
+    vuelve tinta. Se multiplica por 2.5 como mucho.
     """
     small = cv2.resize(light, None, fx=1 / 8, fy=1 / 8, interpolation=cv2.INTER_AREA)
-    paper = cv2.blur(cv2.dilate(small, np.ones((9, 9), np.uint8)), (9, 9))
+    paper = cv2.blur(cv2.dilate(small, np.ones((61, 61), np.uint8)), (61, 61))
     gain = np.clip(230 / np.maximum(paper, 1).astype(np.float32), 1, 2.5)
     return cv2.multiply(light, cv2.resize(gain, light.shape[::-1]), dtype=cv2.CV_8U)
 
@@ -286,8 +299,8 @@ def ink_blobs(light, window, contrast):
         window, contrast: lado en px y diferencia en niveles de la binarización adaptativa.
 
     Returns:
-        (centers, boxes, shapes): [n, 2] en px, ancho y alto [n, 2] en px, y silueta [n, 144],
-        de 12 x 12.
+        (centers, boxes, shapes, solid): [n, 2] en px, ancho y alto [n, 2] en px, silueta [n, 144],
+        de 12 x 12, y qué parte llena de su envolvente convexa, [n] en 0..1.
     """
     high, wide = light.shape
     kind = cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV
@@ -313,15 +326,21 @@ def ink_blobs(light, window, contrast):
     good &= (area >= 18) & (paper > 95) & (paper - tone > 45) & (inked - area < 0.4 * box)
     good[0] = False  # el fondo
     good = np.flatnonzero(good)
-    shapes = []
+    shapes, solid = [], []
     for i in good:
-        blob = np.float32(label[y[i] : y[i] + h[i], x[i] : x[i] + w[i]] == i)
-        shapes.append(cv2.resize(blob, (12, 12), interpolation=cv2.INTER_AREA))
-    return centers[good], np.stack([w, h], 1)[good], np.float32(shapes).reshape(-1, 144)
+        blob = np.uint8(label[y[i] : y[i] + h[i], x[i] : x[i] + w[i]] == i)
+        shapes.append(cv2.resize(np.float32(blob), (12, 12), interpolation=cv2.INTER_AREA))
+        hull = cv2.convexHull(cv2.findNonZero(blob))  # por los centros de los píxeles
+        solid.append(area[i] / (cv2.contourArea(hull) + cv2.arcLength(hull, True) / 2 + 1))
+    shapes = np.float32(shapes).reshape(-1, 144)
+    return centers[good], np.stack([w, h], 1)[good], shapes, np.float32(solid)
 
 
-def pair_blobs(centers, sizes, shapes):
-    """Parejas (letra, palo), [n, 2] px: manchas vecinas, de tamaño semejante y otra silueta."""
+def pair_blobs(centers, sizes, shapes, solid):
+    """Parejas (letra, palo), [n, 2] px: manchas vecinas, de tamaño semejante y otra silueta.
+
+    El palo es macizo (`SOLID`), al contrario que casi todas las letras.
+    """
     gap = np.linalg.norm(centers[:, None] - centers, axis=2)
     mean, ratio = (sizes[:, None] + sizes) / 2, sizes[:, None] / sizes
     ratio = np.minimum(ratio, 1 / ratio)
@@ -330,7 +349,7 @@ def pair_blobs(centers, sizes, shapes):
     flat /= np.linalg.norm(flat, axis=1, keepdims=True) + 1e-6
     alike = np.maximum(flat @ flat.T, flat @ flat[:, ::-1].T)  # al revés es a media vuelta
     good &= (alike < 0.86) | (ratio < 0.85)  # dos palos del centro no son un índice
-    first, second = (side[:INDICES] for side in np.nonzero(good))
+    first, second = np.nonzero(good & (solid > SOLID))
     return centers[first], centers[second]
 
 
@@ -347,7 +366,7 @@ def split_blobs(centers, boxes, shapes):
     wide, long = np.sqrt(12 * variance.clip(0.1)).T
     keep = (long > 1.6 * wide) & (long < 2.6 * wide) & (long > 14)
     half = (axes[:, :, 1] * long[:, None] * 0.27)[keep]
-    ends = (centers[keep] - half)[:INDICES], (centers[keep] + half)[:INDICES]
+    ends = centers[keep] - half, centers[keep] + half
     return np.concatenate(ends), np.concatenate(ends[::-1])
 
 

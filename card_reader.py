@@ -6,7 +6,7 @@ red juzga todo lo que propone `card_photo`, y aquí queda una lectura por carta.
 
 import base64
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -16,65 +16,16 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 import card_photo
-import card_trust as ct
 import card_utils as cu
+from card_trust import get_trust, judge_images
 from demo_deck import RANKS
 
 CHUNK = 256  # recortes a la vez: la memoria no crece con lo que haya en la foto
 SURE, CORNER_SURE = 0.8, 0.9  # confianza de un contorno y de una esquina dados por carta
-MARGIN = 2.0  # cuánta energía más que la del umbral; elegido con fotos de mesas y manos
-FAINT_SURE, FAINT_MARGIN = 0.5, 0.5  # bastan para dos esquinas opuestas que dicen lo mismo
-CLEAR_MARGIN = 6.0  # la de una esquina clara: puede deshacer un contorno o ser de otra baraja
+LEAST = "2"  # percentil de la energía de lo acertado que hace falta
+FAINT, FAINT_SURE = 0.5, 0.5  # lo que se perdona a dos esquinas opuestas que dicen lo mismo
+SMALL = 70  # px del lado corto de un contorno en que el índice apenas se lee
 SYMBOLS = {"clubs": "♣", "diamonds": "♦", "hearts": "♥", "spades": "♠"}
-
-
-@dataclass(eq=False)  # con arreglos dentro, dos lecturas no se comparan
-class Reading:
-    """Lo que se lee en una imagen.
-
-    card: nombre de clase más probable; confidence: su probabilidad calibrada, 0..1;
-    refused: no parece una carta; energy: mayor cuanto más lo parece; kind: "outline" si se ve su
-    contorno, "corner" si solo su índice, "whole" si es la foto entera; box: esquinas [4, 2] en
-    píxeles de la foto.
-    """
-
-    card: str
-    confidence: float
-    refused: bool
-    energy: float
-    kind: str = "whole"
-    box: np.ndarray | None = None
-
-
-def get_trust(metadata):
-    """La clave "trust" de los metadatos, o un `ValueError` que dice cómo ajustarla."""
-    if "trust" not in metadata:
-        raise ValueError('Falta "trust" en los metadatos: ajústalo con `card_trust.fit_trust`.')
-    return metadata["trust"]
-
-
-def judge(metadata, logits):
-    """Carta, confianza calibrada y rechazo de cada imagen.
-
-    Args:
-        metadata: dict con "class_names" y "trust".
-        logits: [n, clases].
-
-    Returns:
-        Lista de n `Reading`, sin `box`.
-    """
-    trust, class_names = get_trust(metadata), metadata["class_names"]
-    probabilities = np.exp(ct.log_softmax(logits, trust["temperature"]))
-    readings = []
-    for p, energy in zip(probabilities, ct.energy(np.asarray(logits, np.float64)), strict=True):
-        best, refused = int(p.argmax()), bool(energy < trust["refusal_threshold"])
-        readings.append(Reading(class_names[best], float(p[best]), refused, float(energy)))
-    return readings
-
-
-def judge_images(model, metadata, images):
-    """`judge` de unas imágenes uint8 [n, 224, 224, 3] ya del tamaño de la red."""
-    return judge(metadata, ct.predict_logits(model, images))
 
 
 def read_cards(model, metadata, source):
@@ -94,36 +45,31 @@ def read_cards(model, metadata, source):
     """
     trust = get_trust(metadata)  # antes de leer nada
     photo, scale = cu.open_scaled(source)
+    readings = judge_all(model, metadata, photo)
+    cards = one_per_card(readings, trust)
+    cards = reading_order(cards) if cards else [surest(readings)]
+    return [replace(r, box=scale * r.box) for r in cards]
+
+
+def judge_all(model, metadata, photo):
+    """Un `Reading` de la foto entera y de cada contorno e índice que se propone en ella."""
     high, wide = photo.shape[:2]
     seen = [("whole", np.float32([[0, 0], [wide, 0], [wide, high], [0, high]]))]
     seen += [("outline", box) for box in card_photo.find_cards(photo)]
     seen += [("corner", box) for box in card_photo.find_indices(photo)]
 
     def crop(kind, box):
-        return cu.squash(photo) if kind == "whole" else card_photo.straighten(photo, box)
+        if kind == "whole":
+            return cu.squash(photo)
+        image = card_photo.straighten(photo, box)
+        return card_photo.sharpen(image) if kind == "corner" else image
 
     readings = []
     for start in range(0, len(seen), CHUNK):
         part = seen[start : start + CHUNK]
-        crops = [(kind, crop(kind, box)) for kind, box in part]
-        images = [card_photo.sharpen(x) if kind == "corner" else x for kind, x in crops]
-        judged = judge_images(model, metadata, np.stack(images))
+        judged = judge_images(model, metadata, np.stack([crop(*one) for one in part]))
         readings += [replace(r, kind=k, box=b) for r, (k, b) in zip(judged, part, strict=True)]
-    for i, r in enumerate(readings):
-        if r.kind == "outline" and not r.refused and r.confidence < SURE:
-            readings[i] = look_again(model, metadata, photo, r)
-    cards = one_per_card(readings, trust["refusal_threshold"])
-    cards = reading_order(cards) if cards else [surest(readings)]
-    return [replace(r, box=scale * r.box) for r in cards]
-
-
-def look_again(model, metadata, photo, r):
-    """Juzga un contorno por la media de ocho recortes: de cuatro tamaños, derechos y del revés."""
-    middle = r.box.mean(0)
-    boxes = [np.float32(middle + size * (r.box - middle)) for size in (0.96, 1, 1.04, 1.09)]
-    crops = [card_photo.straighten(photo, box) for box in boxes]
-    logits = ct.predict_logits(model, np.stack([*crops, *(crop[::-1, ::-1] for crop in crops)]))
-    return replace(judge(metadata, logits.mean(0, keepdims=True))[0], kind=r.kind, box=r.box)
+    return readings
 
 
 def surest(readings):
@@ -137,76 +83,87 @@ def surest(readings):
     return max((r for r in readings if r.kind != "corner"), key=worth)
 
 
-def one_per_card(readings, threshold):
+def one_per_card(readings, trust):
     """Una lectura por carta, de todas las de una foto.
 
-    Una carta puede verse por su contorno y por dos o cuatro índices: son una. Dos índices opuestos
-    que dicen lo mismo se confirman, y dan su nombre al contorno que los tiene dentro si el mejor
-    pasa del umbral más de la mitad de lo que pasa el contorno. Un contorno con dos cartas dentro no
-    es una carta, salvo que lea uno de los dos índices y sea más seguro que el otro. La misma carta
-    dos veces (dos barajas) sigue siendo dos si se ven dos contornos que no se tapan, un índice
-    claro lejos del contorno de la otra, o dos índices a más de una carta o de tamaños muy
-    distintos.
+    1. De los índices que comparten la letra o el palo queda el más seguro (`best_corners`).
+    2. Los contornos, de menor a mayor: el que tiene dentro otra carta clara no es una carta.
+    3. Si lo es, su nombre es el de lo más seguro que tiene dentro, y eso deja de contar.
+    4. Los índices que quedan son cartas, salvo los que son el otro índice de una (`is_same`).
 
     Args:
         readings: lista de `Reading`, con `kind` y `box`.
-        threshold: energía por debajo de la cual no parece una carta.
+        trust: la clave "trust" del modelo.
 
     Returns:
         Lista de `Reading`.
     """
 
-    def passes(r, margin, sure):
-        return r.energy >= threshold + margin and r.confidence >= sure
+    def sure(r):
+        return evidence(r, trust)
 
-    def confirmed(r, others):
-        return any(opposite(r, c) and gap(r, c) < card_size(r) for c in others)
-
-    areas = [r for r in readings if r.kind != "corner" and passes(r, MARGIN, SURE)]
+    areas = [r for r in readings if r.kind != "corner" and is_sure(r, trust)]
+    areas.sort(key=lambda r: card_photo.area(r.box[None])[0])
     indices = [r for r in readings if r.kind == "corner"]
     indices = [r for r in indices if not any(surrounds(r, c) for c in areas)]
-    faint = [r for r in indices if passes(r, FAINT_MARGIN, FAINT_SURE)]
-    corners = []
-    for r in sorted(faint, key=lambda r: -r.energy):
-        if confirmed(r, faint) or passes(r, MARGIN, CORNER_SURE):
-            if all(gap(r, c) > 0.9 * max(index_size(r), index_size(c)) for c in corners):
-                corners.append(r)
-    corners = [r for r in corners if not any(surrounds(r, c) for c in corners)]
-    cards, chosen = [], corners
-    for r in sorted(areas, key=lambda r: card_photo.area(r.box[None])[0]):
-        weak = not passes(r, CLEAR_MARGIN, 0)
-        held = [c for c in cards + chosen if contains(r.box, spot(c)) or (weak and frames(r, c))]
-        inside = [c for c in held if c in cards + corners]
-        names = {c.card for c in inside}
-        pairs = [c for c in held if c.card != r.card and confirmed(c, held)]
-        for other in (r, *inside):
-            least = (threshold + other.energy) / 2  # la mitad de su margen
-            pairs = [c for c in pairs if c.card == other.card or c.energy > least]
-        # Si lee un índice suyo y solo hay otro nombre, este ha de ser más seguro que el contorno
-        own = any(c.kind == "corner" and c.card == r.card for c in inside)
-        own = own and r.kind == "outline" and len(names) == 2
-        most = r.energy if own else min(r.energy, threshold + CLEAR_MARGIN)
-        clear = {c.card for c in inside if c.kind != "corner" or c.energy > most or c in pairs}
-        if len(names) > 1 and clear - {r.card}:
+    corners, paired = best_corners(indices, trust)
+    cards = []
+    for r in areas:
+        inside = [c for c in cards + corners if contains(r.box, spot(c))]
+        own = r.kind == "outline" and any(c.kind == "corner" and c.card == r.card for c in inside)
+        least = sure(r) if own else min(sure(r), 1)
+        if any(c.card != r.card and sure(c) + 0.5 * (c in paired) > least for c in inside):
             continue
-        best = max(pairs or ([r, *inside] if len(names) == 1 else [r]), key=lambda c: c.energy)
-        outlines = [c for c in (r, *inside) if c.kind == "outline"]
-        frame = outlines[0] if outlines else r
-        same = [c for c in cards if c.card == best.card]
-        same = [c for c in same if card_photo.overlap(c.box, frame.box) > 0.1]
-        best = max([best, *same], key=lambda c: c.energy)
+        if small(r) and not own and sure(r) < 1:
+            continue
+        best = max([r, *(c for c in inside if c.card == r.card)], key=lambda c: c.energy)
+        frame = next((c for c in (r, *inside) if c.kind == "outline"), r)
+        same = [c for c in cards if c.card == r.card and card_photo.overlap(c.box, frame.box) > 0.1]
         cards = [c for c in cards if c not in inside and c not in same]
-        cards.append(replace(best, kind=frame.kind, box=frame.box))
         corners = [c for c in corners if c not in inside]
+        cards.append(replace(best, kind=frame.kind, box=frame.box))
     for r in corners:
-        if not any(is_same(r, c, passes(r, CLEAR_MARGIN, 0)) for c in cards):
+        if not any(is_same(r, c) for c in cards) and (r.card != "joker" or r in paired):
             cards.append(r)
     return cards
 
 
-def frames(area, r):
-    """Si un contorno puede ser el marco de la figura de una carta, con ese índice a su lado."""
-    return r.kind == "corner" and contains(area.box, r.box.mean(0))
+def evidence(r, trust):
+    """Cuánto se parece a lo que la red acierta: 0, como lo más dudoso; 1, como lo corriente."""
+    usual = trust.get("corner" if r.kind == "corner" else "whole", trust["whole"])
+    low, high = usual[LEAST], usual["50"]
+    return (r.energy - low) / max(high - low, 1e-6)
+
+
+def is_sure(r, trust):
+    """Si una lectura basta, ella sola, para dar su carta."""
+    least = CORNER_SURE if r.kind == "corner" else SURE
+    return evidence(r, trust) > 0 and r.confidence > least
+
+
+def best_corners(indices, trust):
+    """(Índices seguros que no comparten letra ni palo, los de ellos que confirma su opuesto)."""
+    faint = [r for r in indices if evidence(r, trust) > -FAINT and r.confidence > FAINT_SURE]
+    paired = [r for r in faint if any(opposite(r, c) for c in faint)]
+    chosen = []
+    for r in sorted(faint, key=lambda r: evidence(r, trust) + FAINT * (r in paired), reverse=True):
+        if r in paired or is_sure(r, trust):
+            if not any(share_a_blob(r, c) for c in chosen):
+                chosen.append(r)
+    chosen = [r for r in chosen if not any(surrounds(r, c) for c in chosen)]
+    return chosen, [r for r in paired if r in chosen]
+
+
+def share_a_blob(one, other):
+    """Si la letra o el palo de un índice es también la letra o el palo de otro."""
+    near = 0.45 * min(index_size(one), index_size(other))
+    ends = [np.stack(card_photo.index_parts(r.box[None]))[:, 0] for r in (one, other)]
+    return np.linalg.norm(ends[0][:, None] - ends[1], axis=2).min() < near
+
+
+def small(r):
+    """Si un contorno mide tan poco que su índice apenas se lee."""
+    return np.linalg.norm(r.box - np.roll(r.box, 1, 0), axis=1).min() < SMALL
 
 
 def surrounds(corner, area):
@@ -214,37 +171,50 @@ def surrounds(corner, area):
     return card_size(area) < 6 * index_size(corner) and contains(corner.box, spot(area))
 
 
-def is_same(corner, card, is_clear):
-    """Si una esquina es de una carta ya leída: el mismo nombre, y no tan lejos como otra baraja."""
+def is_same(corner, card):
+    """Si una esquina es el otro índice de una carta ya leída, y no el de otra igual.
+
+    Los de una carta miran a lados opuestos y están en esquinas opuestas; los de una de cuatro
+    índices, además, a un ancho de carta y en la misma fila.
+    """
     if card.card != corner.card:
         return False
-    if card.kind != "corner" and is_clear:  # 1.7: el contorno puede ser solo el marco
+    if card.kind != "corner":  # 1.7: el contorno puede ser solo el marco
         middle = card.box.mean(0)
         return contains(middle + 1.7 * (card.box - middle), spot(corner))
-    small, large = sorted((card_size(corner), card_size(card)))
-    if card.kind == "corner" and large > 3 * small:
-        return False
-    away = gap(corner, card)
-    if opposite(corner, card):
-        away /= 2
-    return away < large
+    return opposite(corner, card) or opposite(card, corner) or beside(corner, card)
+
+
+def frame_of(r):
+    """Ejes (a la derecha, hacia abajo) de un índice, unitarios, [2, 2]."""
+    axes = np.stack([r.box[1] - r.box[0], r.box[3] - r.box[0]])
+    return axes / np.linalg.norm(axes, axis=1, keepdims=True)
 
 
 def opposite(one, other):
     """Si dos índices dicen lo mismo y están como los de dos esquinas opuestas de una carta."""
     if not one.card == other.card or not one.kind == other.kind == "corner":
         return False
-    right, down, back = (
-        one.box[1] - one.box[0],
-        one.box[3] - one.box[0],
-        other.box[0] - other.box[3],
-    )
+    (right, down), (_, back) = frame_of(one), frame_of(other)
     away = spot(other) - spot(one)
-    along, across = (away @ axis / np.linalg.norm(axis) for axis in (down, right))
+    along, across = away @ down, away @ right
     small, large = sorted((index_size(one), index_size(other)))
-    facing = down @ back > 0.9 * np.linalg.norm(down) * np.linalg.norm(back)
-    alike = large < 1.5 * small and along > 5 * large
-    return alike and facing and 0.3 * along < across < 1.1 * along
+    alike = large < 1.5 * small and 5 * large < along < 22 * small
+    return alike and down @ back < -0.9 and 0.3 * along < across < 1.1 * along
+
+
+def beside(one, other):
+    """Si dos índices iguales están como los de las dos esquinas de arriba de una carta."""
+    (right, down), (_, too) = frame_of(one), frame_of(other)
+    away = spot(other) - spot(one)
+    along, across = abs(away @ down), abs(away @ right)
+    small, large = sorted((index_size(one), index_size(other)))
+    return (
+        large < 1.2 * small
+        and down @ too > 0.97
+        and 4.2 * large < across < 9 * small
+        and along < 0.1 * across
+    )
 
 
 def index_size(r):
@@ -289,34 +259,6 @@ def short_name(card):
     """La carta en dos o tres signos: "A♠", "10♥"; el comodín, entero."""
     rank, _, suit = card.partition(" of ")
     return RANKS.get(rank, rank) + SYMBOLS[suit] if suit in SYMBOLS else cu.card_name(card)
-
-
-def plot_top5(image, probabilities, class_names, truth=None):
-    """Dibuja la imagen y, al lado, las cinco cartas más probables como barras.
-
-    Args:
-        image: uint8 [224, 224, 3] o float en 0..1, lo que admite `imshow`.
-        probabilities: [clases], una fila de `predict`.
-        class_names: clases, en orden.
-        truth: clase verdadera, si se conoce; su barra va en verde.
-    """
-    best = np.argsort(probabilities)[::-1][:5]
-    names = [class_names[i] for i in best]
-    _, (left, right) = plt.subplots(1, 2, figsize=(8, 2.6), width_ratios=(1, 2), layout="tight")
-    left.imshow(image)
-    left.axis("off")
-    left.set_title(f"Es: {cu.card_name(truth)}" if truth else "")
-    colors = ["tab:green" if name == truth else "tab:gray" for name in names]
-    bars = right.barh([cu.card_name(n) for n in names], 100 * probabilities[best], color=colors)
-    right.bar_label(bars, fmt="%.1f %%", padding=3)
-    right.set(
-        xlim=(0, 125),
-        xticks=range(0, 101, 20),
-        xlabel="probabilidad (%)",
-        title=f"Vemos: {cu.card_name(names[0])}",
-    )
-    right.invert_yaxis()
-    plt.show()
 
 
 def plot_readings(source, readings):

@@ -377,11 +377,16 @@ def make_callbacks(run, epochs):
         run: carpeta del entrenamiento, la de `run_folder`.
         epochs: épocas de todas las fases.
     """
+    losses = [float(row["val_loss"] or "inf") for row in read_log(run)]
     return [
         EpochLine(epochs),
-        # La época que menos pierde en valid; `build_model(weights=...)` la carga
+        # La época que menos pierde en valid; `build_model(weights=...)` la carga. Tras un corte,
+        # solo la cambia otra mejor
         keras.callbacks.ModelCheckpoint(
-            str(run / "mejor.weights.h5"), save_best_only=True, save_weights_only=True
+            str(run / "mejor.weights.h5"),
+            save_best_only=True,
+            save_weights_only=True,
+            initial_value_threshold=min(losses, default=None),
         ),
         keras.callbacks.CSVLogger(run / "historia.csv", append=True),
         # Dos copias, por si el corte llega mientras se escribe una
@@ -411,9 +416,19 @@ def mend_backup(backup):
 
 
 def strategy():
-    """Cómo se reparte el entrenamiento: varias máquinas (`TF_CONFIG`), varias GPU o una sola."""
-    if "TF_CONFIG" in os.environ:
-        return tf.distribute.MultiWorkerMirroredStrategy()
+    """Cómo se reparte cada lote: entre las GPU de esta máquina si hay varias, o sin repartir.
+
+    Raises:
+        RuntimeError: `TF_CONFIG` nombra varias máquinas. Keras 3 no sabe: su `fit` falla con
+            `MultiWorkerMirroredStrategy` (https://github.com/keras-team/keras/issues/20585).
+    """
+    cluster = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
+    if sum(map(len, cluster.values())) > 1:
+        raise RuntimeError(
+            "TF_CONFIG pide entrenar en varias máquinas, y Keras 3 no lo hace "
+            "(https://github.com/keras-team/keras/issues/20585). Quita TF_CONFIG y entrena en una, "
+            "que reparte cada lote entre todas sus GPU."
+        )
     if len(tf.config.list_logical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
@@ -446,6 +461,10 @@ def fit(model, draw, valid, phases, run, *, batch, rate, weight_decay, seed, cor
         return model.load_weights(final)
     epochs, ended, done = sum(n for n, *_ in phases), 0, mend_backup(run / "respaldo")
     classes, callbacks = model.output_shape[-1], make_callbacks(run, epochs)
+    # Las GPU se reparten a partes iguales valid, hasta una imagen menos por GPU: la que se quedara
+    # sin ninguna en el último lote lo estropea
+    replicas = model.distribute_strategy.num_replicas_in_sync
+    valid = [part[: len(part) - len(part) % replicas] for part in valid]
     for number, (count, side, strength) in enumerate(phases):
         ended += count
         if ended <= done and ended < epochs:
@@ -464,14 +483,16 @@ def fit(model, draw, valid, phases, run, *, batch, rate, weight_decay, seed, cor
         print(f"{len(images)} imágenes de {side} px, aumento {strength}:")
         model.fit(
             make_dataset(images, labels, classes, batch, side, strength, again, corner, is_corner),
-            validation_data=make_dataset(*valid, classes, 8, side),
+            validation_data=make_dataset(*valid, classes, 8 * replicas, side),
             initial_epoch=ended - count,
             epochs=ended,
             shuffle=False,  # ya barajan los datos
             callbacks=callbacks,
             verbose=0,
         )
-    model.save_weights(final)
+    draft = run / "nuevo.weights.h5"
+    model.save_weights(draft)
+    os.replace(draft, final)  # un corte no deja unos finales a medias
     shutil.rmtree(run / "respaldo", ignore_errors=True)
 
 
@@ -524,12 +545,11 @@ def fit_trust(model, images, labels):
         for image in images
     ]
     logits, labels = ct.predict_logits(model, np.stack(copies)), np.tile(labels, 4)
-    trust = trust_from_logits(logits, labels)
+    trust = {**trust_from_logits(logits, labels), "whole": energies(logits, labels)}
     if model.output_shape[-1] == len(CLASS_NAMES):
         crops, crop_labels, is_corner = draw_candidates(1200, seed=TRUST_SEED)
         chosen = np.flatnonzero(is_corner & (crop_labels >= 0))
         crop_logits = ct.predict_logits(model, np.stack([decode(crops[i]) for i in chosen]))
-        trust["whole"] = energies(logits, labels)
         trust["corner"] = energies(crop_logits, crop_labels[chosen])
     return trust
 

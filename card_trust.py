@@ -1,10 +1,10 @@
 """Cuánto fiarse de la red: calibrarla, rechazar lo que no es una carta y ver dónde mira.
 
-Todo parte de los logits de la red ya entrenada; aquí no se entrena nada. Lo ajustado con `valid`
-va en los metadatos del modelo, clave "trust": lo escribe Entrenamiento_DL.ipynb.
+Todo parte de los logits de la red ya entrenada. Lo que ajusta `card_training.fit_trust` va en los
+metadatos del modelo, clave "trust".
 """
 
-import zlib
+from dataclasses import dataclass
 from functools import lru_cache
 
 import keras
@@ -17,7 +17,7 @@ import card_utils as cu
 BATCH = 32  # imágenes por pasada: la memoria no crece con la carpeta
 
 
-# --- Logits y ajuste -------------------------------------------------------------------------
+# --- Logits ----------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=4)
@@ -52,25 +52,22 @@ def predict_logits(model, images):
         raise ValueError(
             f"Esperamos uint8 [n, 224, 224, 3] y llega {images.dtype} {images.shape}: read_image."
         )
-    weights = b"".join(value.tobytes() for value in model.get_weights())
-    network = frozen(model, zlib.crc32(weights))  # otra si se sigue entrenando
-    parts = [network(images[i : i + BATCH]).numpy() for i in range(0, len(images), BATCH)]
-    return np.concatenate(parts)
+    run = logits_of(model)
+    return np.concatenate(
+        [run(images[i : i + BATCH]).numpy() for i in range(0, len(images), BATCH)]
+    )
 
 
 @lru_cache(maxsize=4)
-def frozen(model, checksum):
-    """Los logits de `inner_model` con los pesos constantes: TensorFlow simplifica y tarda menos."""
+def logits_of(model):
+    """Función de uint8 [n, 224, 224, 3] a los logits que da `model` con sus pesos de ahora."""
     inner = inner_model(model)
-    parts = inner.trainable_variables, inner.non_trainable_variables
-    values = [[variable.numpy() for variable in part] for part in parts]
 
     @tf.function(input_signature=[tf.TensorSpec((None, *cu.IMAGE_SHAPE), tf.uint8)])
-    def network(images):
-        images = tf.cast(images, tf.float32)
-        return inner.stateless_call(*values, images, training=False)[0][0]
+    def run(images):
+        return inner(tf.cast(images, tf.float32), training=False)[0]
 
-    return network
+    return run
 
 
 def log_softmax(logits, temperature=1.0):
@@ -82,6 +79,61 @@ def log_softmax(logits, temperature=1.0):
 def energy(logits):
     """Energía [n] de Liu et al. (2020), con el signo cambiado: mayor si parece una carta."""
     return np.logaddexp.reduce(logits, axis=1)
+
+
+# --- Juzgar una imagen -----------------------------------------------------------------------
+
+
+@dataclass(eq=False)  # con arreglos dentro, dos lecturas no se comparan
+class Reading:
+    """Lo que se lee en una imagen.
+
+    card: nombre de clase más probable; confidence: su probabilidad calibrada, 0..1;
+    refused: no parece una carta; energy: mayor cuanto más lo parece; kind: "outline" si se ve su
+    contorno, "corner" si solo su índice, "whole" si es la foto entera; box: esquinas [4, 2] en
+    píxeles de la foto.
+    """
+
+    card: str
+    confidence: float
+    refused: bool
+    energy: float
+    kind: str = "whole"
+    box: np.ndarray | None = None
+
+
+def get_trust(metadata):
+    """La clave "trust" de los metadatos, o un `ValueError` que dice cómo ajustarla."""
+    if "whole" not in metadata.get("trust", {}):
+        raise ValueError('Falta "trust" en los metadatos: ajústalo con `card_training.fit_trust`.')
+    return metadata["trust"]
+
+
+def judge(metadata, logits):
+    """Carta, confianza calibrada y rechazo de cada imagen.
+
+    Args:
+        metadata: dict con "class_names" y "trust".
+        logits: [n, clases].
+
+    Returns:
+        Lista de n `Reading`, sin `box`.
+    """
+    trust, class_names = get_trust(metadata), metadata["class_names"]
+    probabilities = np.exp(log_softmax(logits, trust["temperature"]))
+    readings = []
+    for p, e in zip(probabilities, energy(np.asarray(logits, np.float64)), strict=True):
+        best, refused = int(p.argmax()), bool(e < trust["refusal_threshold"])
+        readings.append(Reading(class_names[best], float(p[best]), refused, float(e)))
+    return readings
+
+
+def judge_images(model, metadata, images):
+    """`judge` de unas imágenes uint8 [n, 224, 224, 3]."""
+    return judge(metadata, predict_logits(model, images))
+
+
+# --- Medir la confianza ----------------------------------------------------------------------
 
 
 def reliability(confidence, correct, bins=15):
@@ -123,6 +175,34 @@ def plot_reliability(**measured):
 
 
 # --- Explicar --------------------------------------------------------------------------------
+
+
+def plot_top5(image, probabilities, class_names, truth=None):
+    """Dibuja la imagen y, al lado, las cinco cartas más probables como barras.
+
+    Args:
+        image: uint8 [224, 224, 3] o float en 0..1, lo que admite `imshow`.
+        probabilities: [clases], una fila de `predict`.
+        class_names: clases, en orden.
+        truth: clase verdadera, si se conoce; su barra va en verde.
+    """
+    best = np.argsort(probabilities)[::-1][:5]
+    names = [class_names[i] for i in best]
+    _, (left, right) = plt.subplots(1, 2, figsize=(8, 2.6), width_ratios=(1, 2), layout="tight")
+    left.imshow(image)
+    left.axis("off")
+    left.set_title(f"Es: {cu.card_name(truth)}" if truth else "")
+    colors = ["tab:green" if name == truth else "tab:gray" for name in names]
+    bars = right.barh([cu.card_name(n) for n in names], 100 * probabilities[best], color=colors)
+    right.bar_label(bars, fmt="%.1f %%", padding=3)
+    right.set(
+        xlim=(0, 125),
+        xticks=range(0, 101, 20),
+        xlabel="probabilidad (%)",
+        title=f"Vemos: {cu.card_name(names[0])}",
+    )
+    right.invert_yaxis()
+    plt.show()
 
 
 def grad_cam(model, image, class_index=None):

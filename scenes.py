@@ -338,18 +338,24 @@ def text_panel(rng, size):
     return panel
 
 
-def make_candidate_scene(rng):
-    """Una foto o pantalla como las que se leen, con la luz que toque.
+def make_candidate_scene(rng, layout=None, screen=None, cards=None):
+    """Una foto o una pantalla como las que se leen, con la luz que toque.
+
+    Args:
+        rng: `numpy.random.Generator` de la escena.
+        layout: clave de `LAYOUTS`; screen: si es una pantalla; cards: cuántas. None: al azar.
 
     Returns:
         (photo, cards): uint8 [alto, ancho, 3] y, por carta, (clase, esquinas [4, 2] en px, parte
         0..1 que se ve de ella, índices [n, 4, 2] en px, parte 0..1 que se ve de cada índice).
     """
-    layout = str(rng.choice(list(LAYOUTS), p=np.array(list(LAYOUTS.values())) / 100))
-    screen = layout in SCREENS and rng.random() < 0.6
+    drawn = str(rng.choice(list(LAYOUTS), p=np.array(list(LAYOUTS.values())) / 100))
+    layout, seen_flat = layout or drawn, rng.random() < 0.6
+    screen = layout in SCREENS and seen_flat if screen is None else screen
     size = tuple(rng.integers((560, 420), (1100, 820)).tolist())
     most = {"pyramid": 22, "columns": 25, "poker": 8, "row": 14, "page": 3}.get(layout, 12)
     count = int(rng.integers(0 if layout == "page" else 3, most))
+    count = count if cards is None else cards
     style = None if rng.random() < 0.5 else str(rng.choice(list(STYLES)))
     if screen:
         table = np.ones((*size[::-1], 3), np.float32) * np.float32(rng.uniform(0, 200, 3))

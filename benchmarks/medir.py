@@ -3,9 +3,11 @@
 python benchmarks/medir.py MODELO DATOS [--field CAMPO] [--only PARTE ...]
 
 Partes: stress (valid dañado y barajas dibujadas), trust (calibración y rechazo), no_cards (lo
-que no es una carta), field (esquinas de valid y, con CAMPO, otras barajas, mesas y manos), scenes
-(fotos dibujadas), mobile (LiteRT) y folder (leer una carpeta). CAMPO es una carpeta con
-LABELS.csv (file, group, labels). `no_cards` necesita `pip install scikit-image scikit-learn`.
+que no es una carta), candidates (lo que propone el lector), field (esquinas de valid y, con CAMPO,
+otras barajas, mesas y manos), light (las fotos de CAMPO con mala luz), scenes (fotos dibujadas),
+screens (pantallas, texto y cartas iguales), mobile (LiteRT) y folder (leer una carpeta). CAMPO es
+una carpeta con LABELS.csv (file, group, labels). `no_cards` necesita `pip install scikit-image
+scikit-learn`.
 
 Solo trust y mobile leen `test`: son para un modelo ya elegido.
 """
@@ -18,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -30,13 +33,13 @@ import card_model as cm
 import card_reader as cr
 import card_trust as ct
 import card_utils as cu
-from card_training import peak_memory
+from card_training import decode, peak_memory
 from demo_deck import CLASS_NAMES, SQUARE, STYLES, draw_card, photograph, rotation
-from free_deck import draw_free_card, draw_free_cards
+from free_deck import draw_free_cards
 from no_cards import KINDS, LOOKALIKES, SIZE
-from scenes import make_scene, make_spread
+from scenes import CARD, draw_candidates, lay, make_candidate_scene, make_scene, make_spread
 
-SEED = 7  # la de entrenar es otra: ninguna carta dibujada se repite
+SEED = 70_007  # entrenar con SEED 0 a 60 000 no dibuja ninguna de estas
 SIDE = cu.IMAGE_SHAPE[0]
 # Daño: (unidad, tres grados de menos a más)
 STRESSES = {
@@ -137,12 +140,6 @@ def damage(image, kind, degree, rng):
     return np.clip(x, 0, 255).astype(np.uint8)
 
 
-def is_covered(i):
-    """Si de la carta i de `draw_free_cards` se ve solo la esquina."""
-    name, rng = CLASS_NAMES[i % 53], np.random.default_rng([SEED, i])
-    return i // 53 % 4 == 3 and draw_free_card(name, rng)[1] is not None
-
-
 def stress(model, metadata, data, field):
     """`valid` girado, lejos, mal iluminado, borroso, tapado..., y cartas de barajas dibujadas."""
     images, labels, _ = cu.load_split(data, "valid", metadata["class_names"])
@@ -153,14 +150,19 @@ def stress(model, metadata, data, field):
             rng = np.random.default_rng(SEED)
             hurt = np.stack([damage(image, kind, degree, rng) for image in images])
             kinds[kind]["results"].append(count(hits(model, hurt, labels)))
-    none = count(hits(model, images, labels))
+    none, both = count(hits(model, images, labels)), two_looks(model, images, labels)
     every = [none, *(result for kind in kinds.values() for result in kind["results"])]
     total = {key: sum(result[key] for result in every) for key in none}
-    drawn = hits(model, *draw_free_cards(12, SEED))
-    covered = [is_covered(i) for i in range(len(drawn))]
-    decks = {"drawn_decks": count(drawn[np.invert(covered)])}
-    decks["drawn_corners"] = count(drawn[covered])
-    return {"all": total, "none": none, "kinds": kinds, **decks}
+    drawn, drawn_labels, is_corner = draw_free_cards(12, SEED)
+    right = hits(model, np.stack([decode(image) for image in drawn]), drawn_labels)
+    decks = {"drawn_decks": count(right[~is_corner]), "drawn_corners": count(right[is_corner])}
+    return {"all": total, "none": none, "two_looks": both, "kinds": kinds, **decks}
+
+
+def two_looks(model, images, labels):
+    """Los aciertos de la media de cada imagen derecha y del revés."""
+    seen = [cu.predict(model, x) for x in (images, np.ascontiguousarray(images[:, ::-1, ::-1]))]
+    return count(sum(seen).argmax(1) == labels)
 
 
 # --- Confianza -------------------------------------------------------------------------------
@@ -200,6 +202,7 @@ def trust(model, metadata, data, field):
         "perfect_ece": perfect_ece([r.confidence for r in readings]),
         "cards_refused": count(refused),
         "errors_refused": count(refused[~right]),
+        "two_looks": two_looks(model, images, labels),
         "errors": errors,
     }
 
@@ -262,8 +265,8 @@ def no_cards(model, metadata, data, field):
 # --- Fotos -----------------------------------------------------------------------------------
 
 
-def tally(cases, model, metadata):
-    """Las cifras de unas fotos con varias cartas, y enseña los fallos.
+def tally(cases, model, metadata, quiet=False):
+    """Las cifras de unas fotos con varias cartas, y enseña los fallos si no es `quiet`.
 
     Args:
         cases: (nombre, foto o ruta, cartas que se ven, y las que además asoman) de cada una.
@@ -279,7 +282,7 @@ def tally(cases, model, metadata):
         told -= told & (Counter(partly) - truth)  # ni fallo ni acierto
         found, cards = found + (told & truth).total(), cards + truth.total()
         named, clean = named + told.total(), clean + (told == truth)
-        if told != truth:
+        if told != truth and not quiet:
             print(name, "| falta:", *(truth - told), "| sobra:", *(told - truth), flush=True)
     recall = {"correct": found, "total": cards}
     figures = {"recall": recall, "precision": {"correct": found, "total": named}}
@@ -322,6 +325,117 @@ def field(model, metadata, data, folder, several=("multi", "fan")):
             cases = [(name, file, [], []) for name, file, *_ in cases]
         result[group] = tally(cases, model, metadata)
     return result
+
+
+# Luz, nitidez y tamaño de una foto: (unidad, tres grados de menos a más)
+LIGHTS = {
+    "oscura": ("% de la luz", (70, 40, 25)),
+    "sombra": ("% de la luz", (60, 35, 20)),
+    "lámpara": ("% de una bombilla cálida", (50, 100, 150)),
+    "desenfoque": ("sigma en px", (0.8, 1.5, 2.2)),
+    "pequeña": ("% del lado", (80, 60, 45)),
+    "JPEG": ("calidad", (30, 15, 8)),
+    "giro": ("grados", (20, 37, 75)),
+}
+
+
+def spoil(photo, kind, degree):
+    """Una foto uint8 [alto, ancho, 3] con un daño de `LIGHTS`."""
+    x, share, (high, wide) = photo.astype(np.float32), degree / 100, photo.shape[:2]
+    if kind == "oscura":
+        x *= share
+    elif kind == "sombra":  # media foto
+        x *= 1 - (1 - share) / (1 + np.exp(-np.linspace(-20, 20, wide)))[:, None]
+    elif kind == "lámpara":
+        x *= np.array((1.1, 0.85, 0.55)) ** share
+    elif kind == "desenfoque":
+        x = cv2.GaussianBlur(x, None, degree)
+    elif kind == "pequeña":
+        x = cv2.resize(photo, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+    elif kind == "JPEG":
+        x = cv2.imdecode(cv2.imencode(".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, degree])[1], 1)
+    elif kind == "giro":
+        turn = cv2.getRotationMatrix2D((wide / 2, high / 2), degree, 1)
+        size = np.abs(turn[:, :2]) @ (wide, high)
+        turn[:, 2] += (size - (wide, high)) / 2
+        size = tuple(size.astype(int).tolist())
+        x = cv2.warpAffine(photo, turn, size, borderValue=np.median(photo, (0, 1)).tolist())
+    return np.asarray(x).clip(0, 255).astype(np.uint8)
+
+
+def light(model, metadata, data, folder):
+    """Las fotos de CAMPO con mesas, manos y sin cartas, con cada daño en sus tres grados."""
+    if not folder:
+        return metadata.get("measures", {}).get("light", {})
+    result = {}
+    for kind, (unit, degrees) in LIGHTS.items():
+        result[kind] = {"unit": unit, "degrees": degrees}
+        for group in ("multi", "fan", "not_a_card"):
+            result[kind][group] = []
+            for degree in degrees:
+                cases = read_labels(folder, group)
+                cases = (
+                    (n, spoil(cu.open_photo(f), kind, degree), [x for x in t if x], [])
+                    for n, f, t in cases
+                )
+                result[kind][group].append(tally(cases, model, metadata, quiet=True))
+    return result
+
+
+def screens(model, metadata, data, folder):
+    """Pantallas dibujadas, hojas y ventanas de texto, y cartas iguales que se tapan."""
+    result = {}
+    for layout in ("columns", "pyramid", "row", "poker"):
+        result[layout] = tally(screen_scenes(layout, range(24)), model, metadata)
+    result["pages"] = tally(screen_scenes("page", range(100), 0), model, metadata)
+    result["equal"] = tally(equal_cards(), model, metadata)
+    return result
+
+
+def screen_scenes(layout, seeds, cards=None):
+    """Lo de `drawn_scenes`, de pantallas; de las hojas, la mitad son fotos."""
+    for seed in seeds:
+        rng, screen = np.random.default_rng([SEED, 31, seed]), layout != "page" or seed % 2 == 0
+        photo, truth = make_candidate_scene(rng, layout, screen, cards)
+        seen = [name for name, _, _, _, share in truth if (share > 0.95).any()]
+        yield f"{layout} {seed}", photo, seen, [name for name, *_ in truth]
+
+
+def equal_cards():
+    """Cartas iguales que se tapan: desplazadas, giradas, cruzadas, tres y en un abanico."""
+    nine, king = "nine of spades", "king of diamonds"
+    moved = [(60, 0), (60, 30), (30, 60), (0, 70), (100, 20), (130, 0)]
+    cases = [[(nine, 200, 190, 0), (nine, 200 + x, 190 + y, 0)] for x, y in moved]
+    cases += [[(nine, 200, 200, -a), (nine, 260, 200, a)] for a in (15, 30, 45)]
+    cases.append([(nine, 230, 210, 0), (nine, 250, 210, 90)])
+    cases.append([(king, 160 + 60 * k, 200, 0) for k in range(3)])
+    fan = (nine, "seven of hearts", nine, "two of clubs")
+    cases.append([(name, 150 + 60 * k, 210, 12 * k - 18) for k, name in enumerate(fan)])
+    for number, case in enumerate(cases):
+        rng = np.random.default_rng([SEED, 32, number])
+        table = np.float32((30, 95, 60)) + rng.normal(0, 1, (420, 500, 1)).astype(np.float32)
+        for name, x, y, turn in case:
+            corners = CARD * 210 @ rotation(np.radians(turn)) + (x, y)
+            lay(table, draw_card(name, "inglesa", np.random.default_rng(0), 150), corners)
+        names = [name for name, *_ in case]
+        yield f"iguales {number}", table.clip(0, 255).astype(np.uint8), names, names
+
+
+def candidates(model, metadata, data, folder):
+    """Lo que propone el lector en fotos dibujadas: cartas bien nombradas, y lo demás callado."""
+    images, labels, is_corner = draw_candidates(2000, SEED)
+    readings = cr.judge_images(model, metadata, np.stack([decode(image) for image in images]))
+    kinds = ["corner" if corner else "outline" for corner in is_corner]
+    readings = [replace(r, kind=kind) for r, kind in zip(readings, kinds, strict=True)]
+    told = np.array([r.card for r in readings])
+    named = np.array([cr.is_sure(r, metadata["trust"]) for r in readings])
+    card = labels >= 0
+    right = told == np.array(CLASS_NAMES)[labels]
+    return {
+        "right": count(right[card]),
+        "named_right": count(right[card & named]),
+        "silent": count(~named[~card]),
+    }
 
 
 def drawn_scenes(layout, seeds):
@@ -419,7 +533,8 @@ def folder(model, metadata, data, field):
 
 
 # folder primero: mide la memoria máxima del proceso
-PARTS = {part.__name__: part for part in (folder, stress, trust, no_cards, field, scenes, mobile)}
+PARTS = (folder, stress, trust, no_cards, candidates, field, light, scenes, screens, mobile)
+PARTS = {part.__name__: part for part in PARTS}
 
 
 def main():
