@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import card_utils as cu
 
-# Opciones de capa posteriores a Keras 3.5, que aquí valen lo mismo que si no estuvieran
+# Opciones de capa posteriores a Keras 3.11, que aquí valen lo mismo que si no estuvieran
 NEW_KEYS = {"input_axes", "output_axes", "renorm", "renorm_clipping", "renorm_momentum"}
 NEW_KEYS |= {"quantization_config"}
 
@@ -176,18 +176,22 @@ def read_metadata(path):
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"Falta {path}. Ejecuta Entrenamiento_DL.ipynb o recupéralo.")
+    if path.suffix == ".keras":
+        raise ValueError(f"{path} es .keras; aquí se espera .h5: usa card_model.save_model.")
     try:
         with h5py.File(path) as file:
+            if "metadata" not in file.attrs:
+                raise ValueError("sin metadatos: guárdalo con card_model.save_model")
             metadata = json.loads(file.attrs["metadata"])
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise ValueError(
             f"{path} está roto o no lo guardó Entrenamiento_DL.ipynb ({error})."
         ) from error
     try:
         copy = json.loads(path.with_suffix(".json").read_text("utf-8"))
-    except (OSError, ValueError):  # falta o está a medias
+        measures = copy.pop("measures", None) or {}
+    except (OSError, ValueError, AttributeError):  # falta, está a medias o no es un dict
         return metadata
-    measures = copy.pop("measures", {})
     return {**metadata, "measures": measures} if copy == metadata else metadata
 
 
@@ -229,7 +233,7 @@ def add_measures(path, **measures):
 
 
 def drop_new_keys(config):
-    """El mismo dict sin las claves que Keras 3.5 no conoce: así el `.h5` se abre desde 3.5."""
+    """El mismo dict sin las claves que Keras 3.11 y la 3.13 de Colab no saben abrir."""
     return {key: value for key, value in config.items() if key not in NEW_KEYS}
 
 

@@ -15,7 +15,7 @@ MAX_CARDS = 60
 ASPECT = 2.5 / 3.5  # ancho entre alto de un naipe de póquer; el de bridge, 2.25 / 3.5
 FOCAL = 1.1  # del lado mayor: entre el gran angular de un móvil (0.75) y su teleobjetivo
 SUPPORT = 0.7  # parte del perímetro que ha de verse como canto
-BLOBS, INDICES = 1500, 250  # manchas y parejas que se miran como mucho: una página de texto
+BLOBS, INDICES = 1500, 300  # manchas y parejas que se miran como mucho: una página de texto
 SOLID = (
     0.82  # de su envolvente llena un palo: más el 97 % de los dibujados; una letra, una de cuatro
 )

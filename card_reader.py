@@ -4,8 +4,11 @@ Una carta se ve por su contorno, por su índice si solo asoma una esquina, o por
 red juzga todo lo que propone `card_photo`, y aquí queda una lectura por carta.
 """
 
+import ast
 import base64
-import tempfile
+import io
+import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,16 +18,19 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
+import card_model as cm
 import card_photo
 import card_utils as cu
 from card_trust import get_trust, judge_images
 from demo_deck import RANKS
 
 CHUNK = 256  # recortes a la vez: la memoria no crece con lo que haya en la foto
-SURE, CORNER_SURE = 0.8, 0.9  # confianza de un contorno y de una esquina dados por carta
-LEAST = "2"  # percentil de la energía de lo acertado que hace falta
+SURE = 0.8  # confianza de lo que se da por carta
+LEAST = "10"  # percentil de la energía de lo acertado que hace falta
 FAINT, FAINT_SURE = 0.5, 0.5  # lo que se perdona a dos esquinas opuestas que dicen lo mismo
+TWICE = 0.3  # evidencia de dos índices iguales que no pueden ser de una carta
 SMALL = 70  # px del lado corto de un contorno en que el índice apenas se lee
+COLUMNS = "file number card confidence refused kind box error".split()
 SYMBOLS = {"clubs": "♣", "diamonds": "♦", "hearts": "♥", "spades": "♠"}
 
 
@@ -114,6 +120,11 @@ def one_per_card(readings, trust):
         least = sure(r) if own else min(sure(r), 1)
         if any(c.card != r.card and sure(c) + 0.5 * (c in paired) > least for c in inside):
             continue
+        mine = [c for c in inside if c.card == r.card and c.kind == "corner" and sure(c) > TWICE]
+        if any(
+            not is_same(one, other, corners) for one in mine for other in mine if one is not other
+        ):
+            continue
         if small(r) and not own and sure(r) < 1:
             continue
         best = max([r, *(c for c in inside if c.card == r.card)], key=lambda c: c.energy)
@@ -123,7 +134,7 @@ def one_per_card(readings, trust):
         corners = [c for c in corners if c not in inside]
         cards.append(replace(best, kind=frame.kind, box=frame.box))
     for r in corners:
-        if not any(is_same(r, c) for c in cards) and (r.card != "joker" or r in paired):
+        if not any(is_same(r, c, corners) for c in cards) and (r.card != "joker" or r in paired):
             cards.append(r)
     return cards
 
@@ -137,8 +148,7 @@ def evidence(r, trust):
 
 def is_sure(r, trust):
     """Si una lectura basta, ella sola, para dar su carta."""
-    least = CORNER_SURE if r.kind == "corner" else SURE
-    return evidence(r, trust) > 0 and r.confidence > least
+    return evidence(r, trust) > 0 and r.confidence > SURE
 
 
 def best_corners(indices, trust):
@@ -148,17 +158,24 @@ def best_corners(indices, trust):
     chosen = []
     for r in sorted(faint, key=lambda r: evidence(r, trust) + FAINT * (r in paired), reverse=True):
         if r in paired or is_sure(r, trust):
-            if not any(share_a_blob(r, c) for c in chosen):
+            if not any(same_evidence(r, c) for c in chosen):
                 chosen.append(r)
     chosen = [r for r in chosen if not any(surrounds(r, c) for c in chosen)]
     return chosen, [r for r in paired if r in chosen]
 
 
-def share_a_blob(one, other):
-    """Si la letra o el palo de un índice es también la letra o el palo de otro."""
-    near = 0.45 * min(index_size(one), index_size(other))
+def same_evidence(one, other):
+    """Si dos índices propuestos son el mismo: comparten una mancha, o uno ve dentro al otro.
+
+    Uno que ve dentro a otro del mismo nombre y de otro tamaño no lee sus manchas, sino las de él.
+    """
+    small, large = sorted((index_size(one), index_size(other)))
     ends = [np.stack(card_photo.index_parts(r.box[None]))[:, 0] for r in (one, other)]
-    return np.linalg.norm(ends[0][:, None] - ends[1], axis=2).min() < near
+    ends = [np.vstack([end, end.mean(0)]) for end in ends]  # y el centro, de una mancha partida
+    if np.linalg.norm(ends[0][:, None] - ends[1], axis=2).min() < 0.45 * small:
+        return True
+    seen = contains(one.box, spot(other)) or contains(other.box, spot(one))
+    return one.card == other.card and seen and large > 1.3 * small
 
 
 def small(r):
@@ -171,18 +188,23 @@ def surrounds(corner, area):
     return card_size(area) < 6 * index_size(corner) and contains(corner.box, spot(area))
 
 
-def is_same(corner, card):
+def is_same(corner, card, corners):
     """Si una esquina es el otro índice de una carta ya leída, y no el de otra igual.
 
-    Los de una carta miran a lados opuestos y están en esquinas opuestas; los de una de cuatro
-    índices, además, a un ancho de carta y en la misma fila.
+    Los de una carta miran a lados opuestos desde extremos opuestos; los de una de cuatro índices,
+    además, al mismo lado a un ancho de carta, sin otro índice de `corners` en medio.
     """
     if card.card != corner.card:
         return False
     if card.kind != "corner":  # 1.7: el contorno puede ser solo el marco
         middle = card.box.mean(0)
         return contains(middle + 1.7 * (card.box - middle), spot(corner))
-    return opposite(corner, card) or opposite(card, corner) or beside(corner, card)
+    if opposite(corner, card) or opposite(card, corner):
+        return True
+    between = (spot(corner) + spot(card)) / 2
+    others = [c for c in corners if c is not corner and c is not card]
+    reach = 0.4 * gap(corner, card)
+    return beside(corner, card) and all(np.linalg.norm(spot(c) - between) > reach for c in others)
 
 
 def frame_of(r):
@@ -192,15 +214,16 @@ def frame_of(r):
 
 
 def opposite(one, other):
-    """Si dos índices dicen lo mismo y están como los de dos esquinas opuestas de una carta."""
+    """Si dos índices dicen lo mismo y están como los de los dos extremos de una carta."""
     if not one.card == other.card or not one.kind == other.kind == "corner":
         return False
     (right, down), (_, back) = frame_of(one), frame_of(other)
     away = spot(other) - spot(one)
     along, across = away @ down, away @ right
     small, large = sorted((index_size(one), index_size(other)))
-    alike = large < 1.5 * small and 5 * large < along < 22 * small
-    return alike and down @ back < -0.9 and 0.3 * along < across < 1.1 * along
+    alike = large < 1.5 * small and 2 * large < along < 22 * small
+    # En la misma columna están las de una carta de cuatro índices
+    return alike and down @ back < -0.9 and -0.15 * along < across < 1.1 * along
 
 
 def beside(one, other):
@@ -261,16 +284,18 @@ def short_name(card):
     return RANKS.get(rank, rank) + SYMBOLS[suit] if suit in SYMBOLS else cu.card_name(card)
 
 
-def plot_readings(source, readings):
+def plot_readings(source, readings, ax=None):
     """Dibuja la foto con lo que se vio de cada carta, y su nombre donde no tapa el índice.
 
     Args:
         source: la foto, como se dio a `read_cards`.
         readings: lo que da `read_cards`.
+        ax: ejes de Matplotlib en que dibujar; None: una figura nueva, que se muestra.
     """
     photo, scale = cu.open_scaled(source)
     readings = [replace(r, box=r.box / scale) for r in readings]
-    _, ax = plt.subplots(figsize=(5.5, 4.2), layout="tight")
+    alone = ax is None
+    ax = plt.subplots(figsize=(5.5, 4.2), layout="tight")[1] if alone else ax
     ax.imshow(photo)
     ax.axis("off")
     first = readings[0]
@@ -287,7 +312,8 @@ def plot_readings(source, readings):
         # El de una esquina, más allá de su borde: el índice queda a la vista
         at = spot(r) if r.kind == "outline" else 1.15 * r.box[0] - 0.15 * r.box[2]
         ax.text(*at, short_name(r.card), **label, bbox={"fc": "white", "ec": color, "pad": 2})
-    plt.show()
+    if alone:
+        plt.show()
 
 
 def take_photo(path):
@@ -325,52 +351,92 @@ def take_photo(path):
 def read_folder(model, metadata, folder, csv_path):
     """Lee cada foto de una carpeta con `read_cards` y escribe un CSV con una fila por carta.
 
+    El CSV crece foto a foto: si se corta, otra llamada lee las que faltan y las que dieron error.
+
     Args:
         model, metadata: lo que da `card_model.load_model`.
         folder: carpeta con las imágenes; también se leen las de sus subcarpetas.
-        csv_path: destino; se escribe al lado y se renombra al final.
+        csv_path: destino, acabado en .csv; bórralo para leer de nuevo todas las fotos.
 
     Returns:
         `pandas.DataFrame` con file (desde `folder`), number (la carta dentro de la foto, desde 1),
         card, confidence, refused, kind, box (esquinas en píxeles) y error. Una foto
-        ilegible o HEIC tiene una fila con `error`; una sin cartas, una con `refused`.
+        ilegible tiene una fila con `error`; una sin cartas, una con `refused`.
 
     Raises:
         FileNotFoundError: no existe la carpeta.
-        ValueError: no es una carpeta, no tiene imágenes, `csv_path` es una carpeta o una imagen, o
-            falta "trust".
+        ValueError: no es una carpeta, no tiene imágenes, `csv_path` no acaba en .csv o es otra
+            cosa, que no se toca, o falta "trust".
         OSError: no se puede escribir ahí el CSV; se comprueba antes de leer nada.
     """
     get_trust(metadata)
-    folder, csv_path, rows = Path(folder), Path(csv_path), []
+    if Path(str(csv_path)).suffix.lower() != ".csv":
+        raise ValueError(f"csv_path pide un nombre acabado en .csv, y llega {csv_path!r}.")
+    folder, csv_path = Path(folder).expanduser(), Path(csv_path).expanduser()
     if not folder.exists():
         raise FileNotFoundError(f"No existe la carpeta {folder}.")
     if not folder.is_dir():
         raise ValueError(f"{folder} no es una carpeta: una foto suelta se lee con read_cards.")
-    known = cu.EXTENSIONS | {".heic", ".heif"}  # estas no se abren: tendrán su error
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in known)
-    hidden = ("__MACOSX", ".")  # del sistema
-    files = [p for p in files if not any(n.startswith(hidden) for n in p.relative_to(folder).parts)]
-    if not files:
-        raise ValueError(f"No hay imágenes en {folder} ({', '.join(sorted(cu.EXTENSIONS))}).")
-    if csv_path.is_dir() or csv_path.suffix.lower() in known:
-        raise ValueError(f"{csv_path} es una carpeta o una imagen: falta el nombre del CSV.")
-    csv_path.parent.mkdir(parents=True, exist_ok=True)
-    tempfile.TemporaryFile(dir=csv_path.parent).close()  # falla si ahí no se puede escribir
-    for file in tqdm(files, unit=" fotos", desc="Leyendo"):
-        name = file.relative_to(folder).as_posix()
-        try:
-            readings = read_cards(model, metadata, file)
-        except Exception as error:  # la que sea: una foto no para a las demás
-            rows.append({"file": name, "error": str(error) or type(error).__name__})
+    table, files, others, known = read_table(csv_path), {}, Counter(), cu.extensions()
+    for file in sorted(p for p in folder.rglob("*") if not p.is_dir()):
+        name, kind = file.relative_to(folder).as_posix(), file.suffix.lower()
+        if any(part.startswith(("__MACOSX", ".")) for part in name.split("/")):  # del sistema
             continue
-        for number, r in enumerate(readings, 1):
-            row = {"file": name, "number": number, "card": r.card, "refused": r.refused}
-            row |= {"confidence": round(r.confidence, 4), "kind": r.kind, "error": ""}
-            row["box"] = r.box.round().astype(int).tolist()
-            rows.append(row)
-    columns = "file number card confidence refused kind box error".split()
-    table = pd.DataFrame(rows, columns=columns)
-    text = table.to_csv(index=False)  # un nombre de otro sistema puede no ser UTF-8
-    cu.write_atomic(csv_path, text.encode(errors="backslashreplace"))
-    return table
+        if kind in known:  # un nombre de otro sistema puede no ser UTF-8
+            files[" ".join(name.encode(errors="backslashreplace").decode().splitlines())] = file
+        elif file.resolve() != csv_path.resolve():
+            others[kind or "sin terminación"] += 1
+    if others:
+        kinds = [f"{count} {kind}" for kind, count in others.most_common()]
+        print(f"Quedan fuera {others.total()} ficheros: {', '.join(kinds)}.")
+    if not files:
+        raise ValueError(f"No hay imágenes en {folder} (.jpg, .png, .heic...).")
+    table = table[table.error == ""]
+    done = set(table.file)
+    left = [name for name in files if name not in done]
+    if done:
+        print(
+            f"{csv_path} tiene {len(done)} fotos; leemos {len(left)} más. Bórralo y las lee todas."
+        )
+    csv_path.parent.mkdir(parents=True, exist_ok=True)
+    cu.write_atomic(csv_path, as_csv(table, header=True))
+    with open(csv_path, "ab") as out:
+        for name in tqdm(left, unit=" fotos", desc="Leyendo"):
+            rows = []
+            try:
+                for r in read_cards(model, metadata, files[name]):
+                    box = r.box.round().astype(int).tolist()
+                    rows.append({**vars(r), "number": len(rows) + 1, "box": box})
+            except Exception as error:  # la que sea: una foto no para a las demás
+                text = str(error).encode(errors="backslashreplace").decode()
+                rows = [{"error": " ".join(text.split()) or type(error).__name__}]
+            out.write(as_csv(pd.DataFrame(rows, columns=COLUMNS).assign(file=name)))
+            out.flush()
+    return read_table(csv_path)
+
+
+def as_csv(table, header=False):
+    """Las filas de una tabla en CSV; a lo que Excel vería como fórmula, un apóstrofo (OWASP)."""
+    table = table.map(lambda x: f"'{x}" if str(x).startswith(tuple("=+-@\t\r'")) else x)
+    return table.to_csv(header=header, index=False, float_format="%.4f").encode()
+
+
+def read_table(csv_path):
+    """La tabla de un CSV de `read_folder`, sin la foto en que se cortó; si no existe, vacía."""
+    data = csv_path.read_bytes() if csv_path.exists() else b""
+    whole = data[: data.rfind(b"\n") + 1] or data or ",".join(COLUMNS).encode()
+    if whole.splitlines()[0].decode("utf-8-sig", "replace").split(",") != COLUMNS:
+        raise ValueError(f"{csv_path} no es un CSV de read_folder: elige otro nombre.")
+    values = dict.fromkeys(("file", "card", "error"), lambda x: x.removeprefix("'"))
+    values["box"] = lambda x: ast.literal_eval(x or "None")
+    table = pd.read_csv(io.BytesIO(whole), converters=values, dtype={"number": "Int64"})
+    cut = not data.endswith(b"\n") and len(table)
+    return table[table.file != table.file.iloc[-1]] if cut else table
+
+
+if __name__ == "__main__":  # python card_reader.py foto.jpg ...
+    network, facts = cm.load_model()
+    for photo in sys.argv[1:]:
+        told = [r for r in read_cards(network, facts, photo) if not r.refused]
+        cards = [f"{cu.card_name(r.card)} ({100 * r.confidence:.0f} %)" for r in told]
+        print(f"{photo}: {', '.join(cards) or 'ninguna carta'}")

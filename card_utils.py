@@ -11,8 +11,10 @@ import os
 import platform
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
+from unicodedata import normalize
+from urllib.parse import unquote, urlsplit
 
 import keras
 import numpy as np
@@ -24,11 +26,11 @@ from demo_deck import RANK_NAMES, SPLITS, make_deck
 KAGGLE_DATASET = "gpiosenka/cards-image-datasetclassification"
 IMAGE_SHAPE = (224, 224, 3)
 MIN_SIDE = 32  # px: por debajo no se distingue el índice de la carta
-EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".jfif", ".avif"}
+# Lo que Pillow abre, o cree que abre, y no es una foto: datos, documentos, iconos y vídeo
+NO_PHOTO = set("BUFR CUR EPS FITS GRIB HDF5 ICNS ICO IPTC MPEG MSP PALM PCD PDF WMF".split())
 HERE = Path(__file__).parent
 PUBLISHED_MODEL = HERE / "models/MobileNetV3_card_classifier.h5"
-DEMO_MODEL = HERE / "models/demo_card_classifier.h5"
-FAULTS = HERE / "data_faults.csv"
+DEMO_MODEL, FAULTS = HERE / "models/demo_card_classifier.h5", HERE / "data_faults.csv"
 DATA, DEMO_DATA = "card-data", Path("card-data/demo")
 DEMO = "baraja dibujada"  # una de las tres procedencias de get_data
 
@@ -41,14 +43,7 @@ SUITS = {"clubs": "tréboles", "diamonds": "diamantes", "hearts": "corazones", "
 
 
 def card_name(class_name):
-    """Nombre español de una clase: "ace of clubs" -> "as de tréboles".
-
-    Args:
-        class_name: nombre de la carpeta; uno que no sea de naipe se devuelve tal cual.
-
-    Returns:
-        str para mostrar.
-    """
+    """Nombre español de una clase: "ace of clubs" -> "as de tréboles"; otro, tal cual."""
     rank, _, suit = class_name.partition(" of ")
     if rank in RANKS and suit in SUITS:
         return f"{RANKS[rank]} de {SUITS[suit]}"
@@ -59,30 +54,31 @@ def get_data(data_dir=DATA):
     """Encuentra los datos: la carpeta dada; si no, Kaggle; sin red, la baraja dibujada.
 
     Args:
-        data_dir: carpeta con train/, valid/ y test/, cada una con una carpeta por clase; o la que
-            contiene a esa.
+        data_dir: carpeta con train/, valid/ y test/ y, dentro, una por clase; o la que la contiene.
 
     Returns:
         (root, source): `Path` de los datos y "carpeta", "Kaggle" o "baraja dibujada".
 
     Raises:
-        FileNotFoundError: `data_dir` no es la de omisión y no tiene las particiones: no se
-            cambia por otros datos.
-        FileExistsError, OSError: no se puede dibujar la baraja que los sustituye.
+        FileNotFoundError: una carpeta tuya no tiene las particiones, o las llama de otro modo.
+        ValueError: dentro hay varias carpetas de datos.
+        OSError: no se puede dibujar la baraja que los sustituye.
     """
     given = Path(data_dir).expanduser()
-    inside = sorted(p for p in given.glob("*") if p.is_dir())
-    for root in (given, *inside):
-        is_deck = (root / "deck.json").is_file()
-        if any((root / split).is_dir() for split in SPLITS) and (root == given or not is_deck):
-            return root, DEMO if is_deck else "carpeta"
-    if given != Path(DATA):
-        there = ", ".join(p.name for p in inside) or "ninguna" if given.is_dir() else "no existe"
-        raise FileNotFoundError(
-            f"En {given} no están train/, valid/ y test/ (carpetas que hay: {there}). Corrige "
-            f'DATA_DIR, o deja "{DATA}" para descargar los datos de Kaggle.'
-        )
-    print(f"En {data_dir} no están train/, valid/ y test/: los pedimos a Kaggle.")
+    there = subfolders(given)
+    inside = [given / name for name in there if not (given / name / "deck.json").is_file()]
+    found = [r for r in (given, *inside) if any((r / split).is_dir() for split in SPLITS)]
+    if found and (found[0] == given or len(found) == 1):
+        return found[0], DEMO if (found[0] / "deck.json").is_file() else "carpeta"
+    if found:
+        raise ValueError(f"Varios datos en {given}: {[r.name for r in found]}. Elige en DATA_DIR.")
+    none = f"En {given} no están train/, valid/ y test/"
+    advice = "".join(map(renames, (given, *inside)))
+    if given != Path(DATA) or advice:
+        there = ", ".join(there) or "ninguna" if given.is_dir() else "no existe"
+        advice = advice or f' Corrige DATA_DIR, o deja "{DATA}" para descargar los de Kaggle.'
+        raise FileNotFoundError(f"{none} (carpetas que hay: {there}).{advice}")
+    print(f"{none}: los pedimos a Kaggle.")
     try:
         import kagglehub  # solo quien no tiene los datos lo necesita
 
@@ -93,32 +89,43 @@ def get_data(data_dir=DATA):
     return make_deck(DEMO_DATA), DEMO
 
 
+def subfolders(root):
+    """Nombres de las carpetas de `root`, sin las de Jupyter o del sistema (`__MACOSX`)."""
+    return sorted(p.name for p in Path(root).glob("[!._]*") if p.is_dir())
+
+
+def renames(root):
+    """Consejo de renombrar lo que en `root` parece una partición: TRAIN, Val, testing..."""
+    there = subfolders(root)
+    alike = {s: n for s in SPLITS for n in reversed(there) if n[:3].lower() == s[:3]}
+    advice = ", ".join(f"{n} a {s}" for s, n in alike.items() if s not in there)
+    return f" Renombra {advice} en {root}." if advice else ""
+
+
 def split_folders(root, split):
     """Carpetas de clase de una partición, por nombre en orden alfabético.
 
     Acepta el anidamiento `test/test` que a veces trae el zip de Kaggle.
 
     Returns:
-        dict {clase: Path}.
+        dict {clase: Path}, con los acentos de la clase en forma NFC; un Mac los escribe en NFD.
 
     Raises:
-        FileNotFoundError: la partición no existe o no tiene carpetas.
+        FileNotFoundError, ValueError: no existe o no tiene carpetas; dos son la misma clase.
     """
     folder = Path(root) / split
     if (folder / split).is_dir():
         folder = folder / split
     if not folder.is_dir():
-        there = sorted(p.name for p in Path(root).glob("*") if p.is_dir())
-        alike = [name for name in there if name[:3].lower() == split[:3]]
-        advice = f" Renombra {alike[0]} a {split}." if alike else ""
         raise FileNotFoundError(
             f"Falta la carpeta {folder}. Esperamos {split}/<clase>/*.jpg. "
-            f"Hay: {', '.join(there) or 'nada'}.{advice}"
+            f"Hay: {', '.join(subfolders(root)) or 'nada'}.{renames(root)}"
         )
-    # De Jupyter o del sistema: .ipynb_checkpoints, __MACOSX
-    found = {p.name: p for p in folder.iterdir() if p.is_dir() and p.name[0] not in "._"}
+    found = {normalize("NFC", name): folder / name for name in subfolders(folder)}
     if not found:
         raise FileNotFoundError(f"{folder} no tiene carpetas de clase ({split}/<clase>/*.jpg).")
+    if len(found) < len(subfolders(folder)):
+        raise ValueError(f"En {folder} hay dos carpetas del mismo nombre (NFC y NFD): únelas.")
     return dict(sorted(found.items()))
 
 
@@ -133,32 +140,27 @@ def find_classes(root, expected=None):
         Lista de nombres en orden alfabético; su posición es el número de clase.
 
     Raises:
-        FileNotFoundError: falta una partición o está vacía.
-        ValueError: una partición tiene clases de menos o de más, o una clase sin imágenes.
+        FileNotFoundError, ValueError: falta o sobra una partición o una clase, o está vacía.
     """
     names = expected or list(split_folders(root, "train"))
-    reference = "del modelo" if expected else "de train/"
+    asked, whose = {normalize("NFC", n) for n in names}, "del modelo" if expected else "de train/"
     for split in SPLITS:
         folders = split_folders(root, split)
-        missing, extra = sorted(set(names) - set(folders)), sorted(set(folders) - set(names))
+        missing, extra = sorted(asked - set(folders)), sorted(set(folders) - asked)
         if missing or extra:
             raise ValueError(
-                f"Las clases de {split}/ no son las {reference}: faltan {missing or 'ninguna'}, "
+                f"Las clases de {split}/ no son las {whose}: faltan {missing or 'ninguna'}, "
                 f"sobran {extra or 'ninguna'}. Corrige las carpetas de {root}."
             )
-        for folder in folders.values():
-            if not image_files(folder):
-                raise ValueError(f"No hay imágenes en {folder}. Complétala o borra esa clase.")
+        if empty := [folder for folder in folders.values() if not image_files(folder)]:
+            raise ValueError(f"No hay imágenes en {empty[0]}. Complétala o borra esa clase.")
     return names
 
 
 def image_files(folder):
     """Ficheros de imagen de una carpeta (por su extensión), en orden alfabético."""
-    return sorted(
-        p
-        for p in Path(folder).iterdir()
-        if p.suffix.lower() in EXTENSIONS and not p.name.startswith(".")
-    )
+    known = extensions()
+    return sorted(p for p in Path(folder).glob("[!.]*") if p.suffix.lower() in known)
 
 
 def load_split(root, split, class_names, keep=True):
@@ -174,13 +176,12 @@ def load_split(root, split, class_names, keep=True):
         (images, labels, files): uint8 [n, 224, 224, 3] en 0..255, int32 [n] y lista de n `Path`.
 
     Raises:
-        FileNotFoundError: falta la carpeta de `split`.
-        ValueError: faltan clases, o una se queda sin ninguna imagen legible.
+        FileNotFoundError, ValueError: falta `split` o una clase, o esta no tiene imagen legible.
     """
-    folders = split_folders(root, split)
-    if missing := sorted(set(class_names) - set(folders)):
+    folders, names = split_folders(root, split), [normalize("NFC", n) for n in class_names]
+    if missing := sorted(set(names) - set(folders)):
         raise ValueError(f"En {split}/ de {root} faltan las clases {missing}.")
-    files = [file for name in class_names for file in image_files(folders[name])]
+    files = [file for name in names for file in image_files(folders[name])]
     images = np.empty((len(files), *IMAGE_SHAPE), np.uint8) if keep else None
 
     def load(i):
@@ -194,29 +195,38 @@ def load_split(root, split, class_names, keep=True):
     with ThreadPoolExecutor() as pool:
         errors = list(pool.map(load, range(len(files))))
     if any(errors):
-        broken = [error for error in errors if error]
-        print(f"Saltamos {len(broken)} de {len(files)} imágenes de {split}:", *broken, sep="\n  ")
+        text = f"Saltamos {len(files) - errors.count(None)} de {len(files)} imágenes de {split}:"
+        print(text, *filter(None, errors), sep="\n  ")
         images = images[[error is None for error in errors]] if keep else None
         files = [file for file, error in zip(files, errors, strict=True) if error is None]
-    labels = np.array([class_names.index(file.parent.name) for file in files], np.int32)
-    if unread := sorted(set(class_names) - {class_names[i] for i in labels}):
+    labels = [names.index(normalize("NFC", file.parent.name)) for file in files]
+    if unread := sorted({*names} - {names[i] for i in labels}):
         raise ValueError(f"En {split}/ de {root} no queda ninguna imagen legible de {unread}.")
-    return images, labels, files
+    return images, np.array(labels, np.int32), files
 
 
 # --- Imágenes --------------------------------------------------------------------------------
 
 
+def extensions():
+    """Terminaciones de las fotos que abre Pillow, y con `pillow-heif` también las de iPhone."""
+    with suppress(ImportError):
+        import pillow_heif  # Colab no lo trae
+
+        pillow_heif.register_heif_opener()
+    known = Image.registered_extensions().items()
+    return {".heic", ".heif"} | {end for end, kind in known if kind not in NO_PHOTO}
+
+
 def open_photo(source):
     """Lee una imagen cualquiera sin deformarla: EXIF, transparencia sobre blanco y RGB.
 
-    Un JPG grande se decodifica a la mitad o menos, de no menos de 1024 px de lado.
+    De un JPG grande se lee la mitad o menos (1024 px o más); de una animación, el primer cuadro.
 
     Args:
-        source: ruta, bytes, fichero binario abierto, `PIL.Image` o arreglo en 0..255 de forma
-            [alto, ancho], [alto, ancho, 3] en RGB o [alto, ancho, 4] en RGBA. Lo que da
-            `cv2.imread` es BGR, y no se nota: pásalo como `photo[..., ::-1]`. De una animación
-            se lee el primer cuadro.
+        source: ruta, bytes, fichero binario abierto, `PIL.Image` o arreglo en 0..255, [alto, ancho]
+            o [alto, ancho, canales]: 1 (gris), 3 (RGB) o 4 (RGBA). Lo que da `cv2.imread` es BGR,
+            y no se nota: pásalo como `photo[..., ::-1]`.
 
     Returns:
         uint8 [alto, ancho, 3] en 0..255.
@@ -231,56 +241,59 @@ def open_photo(source):
 
 def open_scaled(source):
     """(photo, scale): la de `open_photo`, y cuánto mayor es la original, por el mismo `source`."""
-    is_path, name = isinstance(source, (str, os.PathLike)), "la imagen"
-    if is_path:
-        name = source
-        if str(source).startswith(("http://", "https://")):
-            raise ValueError(f"{source} es una dirección: descarga antes la imagen.")
+    name, image = "la imagen", None
+    extensions()  # con HEIC
+    if isinstance(source, (str, os.PathLike)):
+        source = name = os.fsdecode(os.path.expanduser(source))
+        if name.startswith(("http:", "https:", "data:")):
+            raise ValueError(f"{name[:70]} es una URL: descarga antes la imagen, o da sus bytes.")
+        if name.startswith("file://"):
+            source = unquote(urlsplit(name).path)
     elif isinstance(source, np.ndarray):
         source = from_array(source)
     elif isinstance(source, (bytes, bytearray)):
         source = io.BytesIO(source)
     elif not isinstance(source, Image.Image) and not hasattr(source, "read"):
-        raise TypeError(
-            f"No es una imagen, sino {type(source).__name__}: pasa una ruta, bytes, un fichero "
-            "abierto, un PIL.Image o un arreglo; de una lista, cada elemento por separado."
-        )
+        valid = "una ruta, bytes, un fichero abierto, un PIL.Image o un arreglo"
+        kind = f"No es una imagen, sino {type(source).__name__}: pasa {valid}"
+        raise TypeError(f"{kind}; de una lista, cada elemento por separado.")
     try:
-        given = isinstance(source, Image.Image)
-        with nullcontext(source) if given else Image.open(source) as image:
-            before = image.width
-            if not given:
-                image.draft("RGB", (1024, 1024))
-            scale = before / image.width
-            image = ImageOps.exif_transpose(image)
+        with nullcontext(source) if isinstance(source, Image.Image) else Image.open(source) as raw:
+            before = raw.width
+            if raw is not source:
+                raw.draft("RGB", (1024, 1024))
+            scale = before / raw.width
+            image = ImageOps.exif_transpose(raw)
             if min(image.size) < MIN_SIDE:
                 raise ValueError(f"mide {image.width}x{image.height} px; mínimo {MIN_SIDE} de lado")
-            if image.mode[0] in "IF":  # grises de 16 o 32 bits: convert() los saturaría
-                grey = np.asarray(image, np.float32)
-                while 255 < grey.max() < np.inf:
-                    grey = grey / 256
+            if image.mode[0] in "IF":  # grises de 10 a 32 bits: convert() los saturaría
+                grey = np.asarray(image)
+                if 255 < grey.max() < np.inf:
+                    grey = grey * (255 / (2 ** int(grey.max()).bit_length() - 1))
                 check_range(grey[None])
-                image = Image.fromarray(grey.clip(0, 255).astype(np.uint8))
+                image = Image.fromarray(grey.clip(0, 255).round().astype(np.uint8))
             if image.has_transparency_data:
                 image = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
             return np.asarray(image.convert("RGB")), scale
     except FileNotFoundError:
-        raise FileNotFoundError(f"No existe el fichero {name}.") from None
+        wsl = f" En WSL, esa unidad es /mnt/{name[0].lower()}/." if name[1:2] == ":" else ""
+        raise FileNotFoundError(f"No existe el fichero {name}.{wsl}") from None
     except IsADirectoryError:
         reason = "es una carpeta: léela con card_reader.read_folder"
     except UnidentifiedImageError:
         reason = "no es una imagen JPG, PNG ni otra que Pillow sepa abrir"
-        if str(name).lower().endswith((".heic", ".heif")):
+        if "HEIF" not in Image.OPEN and str(name).lower().endswith((".heic", ".heif")):
             reason = "es HEIC; conviértela a JPG (iPhone: Ajustes > Cámara > Más compatible)"
+            reason += " o instala con qué leerla: pip install pillow-heif"
     except Image.DecompressionBombError:
         reason = f"demasiado grande; máximo {2 * Image.MAX_IMAGE_PIXELS / 1e6:.0f} megapíxeles"
     except PermissionError:
         reason = "no hay permiso para leerla"
     except MemoryError:
         reason = "no cabe en la memoria"
-    except ValueError as error:
-        reason = str(error)
+    except ValueError as error:  # nuestro, o de quien la decodifica
+        reason = str(error) if image else f"está dañada o cortada ({str(error).strip()})"
     except Exception as error:  # Pillow lanza OSError, SyntaxError, struct.error, zlib.error...
         reason = f"está dañada o cortada ({error})"
     raise ValueError(f"No se puede leer {name}: {reason}.")
@@ -288,44 +301,36 @@ def open_scaled(source):
 
 def from_array(array):
     """`PIL.Image` de un arreglo en 0..255: grises, RGB o RGBA."""
+    array = array[..., 0] if array.shape[2:] == (1,) else array
     if array.ndim != 2 and (array.ndim != 3 or array.shape[2] not in (3, 4)) or not array.size:
-        raise ValueError(
-            f"Esperamos [alto, ancho], [alto, ancho, 3] o [alto, ancho, 4] y llega {array.shape}: "
-            "una imagen cada vez, con los canales al final."
-        )
+        shape = f"Esperamos [alto, ancho] o [alto, ancho, 1, 3 o 4] y llega {array.shape}"
+        raise ValueError(f"{shape}: una imagen cada vez, con los canales al final.")
     check_range(array[None])
     return Image.fromarray(array.round().astype(np.uint8))
 
 
 def check_range(images):
     """Un `ValueError` si alguna de [n, ...] no está en 0..255, o parece dividida entre 255."""
+    if images.dtype.kind not in "uif":
+        kind = f"Esperamos números en 0..255 y llegan de tipo {images.dtype}"
+        raise ValueError(f"{kind}: conviértelos a uint8 (una máscara, por 255).")
     axes = tuple(range(1, images.ndim))
     low, high = images.min(axis=axes), images.max(axis=axes)
     if not (low.min() >= 0 and high.max() <= 255):  # también falla con NaN
         raise ValueError(f"Los valores van de {low.min()} a {high.max()}; la red espera 0..255.")
-    if images.dtype.kind in "fb" and np.any((high > 0) & (high <= 1)):
-        raise ValueError(
-            "La imagen parece ya dividida entre 255 (su máximo es 1 o menos). La red espera "
-            "0..255 y reescala por dentro: divide solo para mostrarla con imshow."
-        )
+    if images.dtype.kind == "f" and np.any((high > 0) & (high <= 1)):
+        scaled = "La imagen parece ya dividida entre 255 (su máximo es 1 o menos)"
+        raise ValueError(f"{scaled}: divide solo para imshow; la red reescala por dentro.")
 
 
 def read_image(source):
-    """La imagen como la espera la red: `open_photo` y, estirada como las de Kaggle, a 224x224.
-
-    Args:
-        source: lo que admite `open_photo`.
-
-    Returns:
-        uint8 [224, 224, 3] en 0..255.
-    """
+    """`open_photo`, y estirada como las de Kaggle: uint8 [224, 224, 3], la entrada de la red."""
     return squash(open_photo(source))
 
 
 def squash(photo):
     """Estira una foto uint8 [alto, ancho, 3] a la entrada de la red, [224, 224, 3]."""
-    image = Image.fromarray(photo).resize(IMAGE_SHAPE[:2], Image.Resampling.BILINEAR)
-    return np.asarray(image)
+    return np.asarray(Image.fromarray(photo).resize(IMAGE_SHAPE[:2], Image.Resampling.BILINEAR))
 
 
 # --- Predecir y puntuar ----------------------------------------------------------------------
@@ -355,15 +360,7 @@ def predict(model, images):
 
 
 def wilson(correct, total):
-    """Intervalo de Wilson al 95 % de una proporción (Wilson, 1927).
-
-    Args:
-        correct: aciertos, 0..total.
-        total: ensayos, más de 0.
-
-    Returns:
-        (low, high) en 0..1.
-    """
+    """Intervalo de Wilson al 95 % de `correct` aciertos en `total` ensayos, en 0..1 (1927)."""
     z2 = 1.959964**2
     middle = (correct + z2 / 2) / (total + z2)
     half = math.sqrt(z2 * (correct * (total - correct) / total + z2 / 4)) / (total + z2)
@@ -379,10 +376,8 @@ def score(correct, total):
 
 def environment():
     """Versiones y máquina, para escribirlas junto a cada cifra."""
-    gpus = [
-        tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
-        for gpu in tf.config.list_physical_devices("GPU")
-    ]
+    details = tf.config.experimental.get_device_details
+    gpus = [details(g).get("device_name", "GPU") for g in tf.config.list_physical_devices("GPU")]
     return {
         "python": platform.python_version(),
         "tensorflow": tf.__version__,

@@ -26,7 +26,7 @@ import card_training as train
 import card_utils as cu
 
 GOAL = 0.9245  # 245 de las 265 imágenes de valid
-SHORT = {"PHASES": [[2, 128, 0], [2, 160, 0]], "DRAWN": 0, "NO_CARDS": 0}
+SHORT = {"PHASES": [[2, 128, 0], [2, 160, 0]], "DRAWN": 0, "CANDIDATES": 0, "NO_CARDS": 0}
 
 
 def pipeline_speed(data, side, strength, batches=60):
@@ -71,7 +71,8 @@ def main(data, weights):
     old = fit_2023(data, weights)[1]
     minutes_2023 = sum(old["seconds"]) / 60
     p, speeds, least = defaults(), {}, 0.0
-    pictures = 53 * p["DRAWN"] + p["NO_CARDS"] + sum(1 for _ in Path(data, "train").glob("*/*"))
+    pictures = 53 * p["DRAWN"] + p["CANDIDATES"] + p["NO_CARDS"]
+    pictures += sum(1 for _ in Path(data, "train").glob("*/*"))
     for epochs, side, strength in p["PHASES"]:
         speeds[side] = round(pipeline_speed(data, side, strength))
         least += epochs * pictures / speeds[side] / 60

@@ -49,5 +49,6 @@ def deck(tiny_deck, published):
 def trusted(published):
     """El modelo publicado, con una confianza fija: no depende de que su JSON la traiga."""
     model, metadata = published
-    trust = {"temperature": 1.0, "refusal_threshold": 6.0}
+    usual = {"10": 7.0, "50": 13.0}
+    trust = {"temperature": 1.0, "refusal_threshold": 6.0, "whole": usual, "corner": usual}
     return model, {**metadata, "trust": trust}

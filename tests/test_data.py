@@ -4,6 +4,7 @@ import csv
 import shutil
 import sys
 from types import SimpleNamespace
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 
 import card_training as train
 import card_utils as cu
-from demo_deck import CLASS_NAMES
+from demo_deck import CLASS_NAMES, SPLITS
 
 
 @pytest.fixture
@@ -72,6 +73,48 @@ def test_a_split_of_another_name_is_proposed(data):
     (data / "valid").rename(data / "val")
     with pytest.raises(FileNotFoundError, match="Hay: test, train, val. Renombra val a valid"):
         cu.find_classes(data)
+
+
+@pytest.mark.parametrize("names", ["TRAIN VAL TEST", "Train Valid Test", "training valida testing"])
+def test_three_splits_of_other_names_are_proposed(data, monkeypatch, names):
+    stand_in_kaggle(monkeypatch, lambda handle: pytest.fail("pidió otros datos"))
+    names = names.split()
+    for name, split in zip(names, SPLITS, strict=True):
+        (data / split).rename(data / name)
+    told = ", ".join(f"{name} a {split}" for name, split in zip(names, SPLITS, strict=True))
+    for where in (data, data.parent):
+        with pytest.raises(FileNotFoundError, match=f"no están .* Renombra {told} en {data}"):
+            cu.get_data(where)
+    monkeypatch.chdir(data.parent)
+    data.rename(cu.DATA)  # ni en la carpeta de omisión se cambian por los de Kaggle
+    with pytest.raises(FileNotFoundError, match=f"Renombra {told}"):
+        cu.get_data()
+
+
+def test_of_two_data_sets_side_by_side_none_is_taken_in_silence(data, tmp_path):
+    (tmp_path / "otra/train").mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"Varios datos en .*\['data', 'otra'\]. Elige en DATA_DIR"):
+        cu.get_data(tmp_path)
+    (tmp_path / "otra").rename(tmp_path / "__MACOSX")
+    assert cu.get_data(tmp_path) == (data, "carpeta")
+
+
+def test_a_class_is_the_same_whoever_writes_its_accent(data):
+    """Un Mac escribe la tilde aparte (NFD), y Linux, dentro de la letra (NFC)."""
+    composed, apart = (normalize(form, "comodín") for form in ("NFC", "NFD"))
+    for split, name in zip(SPLITS, (composed, apart, apart), strict=True):
+        (data / split / "joker").rename(data / split / name)
+    names = cu.find_classes(data)
+    assert composed in names and apart not in names
+    known = [apart if name == composed else name for name in names]
+    assert cu.find_classes(data, expected=known) == known
+    for split in ("train", "valid"):
+        _, labels, files = cu.load_split(data, split, known)
+        assert labels[["comod" in str(file) for file in files]].tolist()[:1] == [known.index(apart)]
+    (data / "train" / apart).mkdir()
+    if len(list((data / "train").glob("comod*"))) == 2:  # en un Mac es la misma carpeta
+        with pytest.raises(ValueError, match="dos carpetas del mismo nombre"):
+            cu.find_classes(data)
 
 
 def test_classes_are_the_53_in_alphabetical_order(data):

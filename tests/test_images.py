@@ -1,6 +1,8 @@
 """Leer una imagen cualquiera y rechazar con claridad la que no sirve."""
 
 import io
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -66,9 +68,52 @@ def test_reads_what_people_have(tmp_path):
         array.astype(np.int64),
         np.dstack([array, grey * 0 + 255]),
     ]
+    sources += [file.as_uri(), file.as_uri().replace("carta", "c%61rta")]
     for source in sources:
         assert np.array_equal(cu.read_image(source), expected)
     assert np.ptp(cu.read_image(grey), axis=2).max() == 0
+    assert np.array_equal(cu.read_image(grey[..., None]), cu.read_image(grey))
+
+
+def test_home_is_understood(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    half_red().save(tmp_path / "x.png")
+    assert cu.open_photo("~/x.png").shape == cu.open_photo(Path("~/x.png")).shape == (420, 300, 3)
+
+
+def forget_heic(monkeypatch):
+    """Pillow como si nadie le hubiera enseñado a abrir HEIC."""
+    monkeypatch.setattr(Image, "ID", [kind for kind in Image.ID if kind != "HEIF"])
+    monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_photo_of_an_iphone_is_read(tmp_path, monkeypatch, orientation):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.register_heif_opener()  # para escribirla
+    exif = Image.Exif()
+    exif[0x0112] = orientation  # 6: un cuarto de vuelta
+    half_red().save(tmp_path / "a.heic", exif=exif.tobytes())
+    forget_heic(monkeypatch)
+    photo = cu.open_photo(tmp_path / "a.heic")
+    assert photo.shape == ((300, 420, 3) if orientation == 6 else (420, 300, 3))
+    assert photo[5, 5, 1] < 15 and (photo[5, -5, 1] < 15) == (orientation == 6)
+
+
+def test_heic_without_what_reads_it_says_what_to_install(tmp_path, monkeypatch):
+    forget_heic(monkeypatch)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(ValueError, match="HEIC; conviértela a JPG .*pip install pillow-heif"):
+        cu.read_image(bad_file(tmp_path, "heic"))
+
+
+@pytest.mark.parametrize("bits", [10, 12, 16, 31])
+def test_grey_is_scaled_by_the_bits_it_uses(bits):
+    """De negro al gris del medio y al blanco, venga de un escáner o de una cámara."""
+    dtype = np.uint16 if bits <= 16 else np.int32
+    grey = np.full((40, 90), 2**bits - 1, dtype)
+    grey[:, :30], grey[:, 30:60] = 0, 2 ** (bits - 1)
+    assert cu.open_photo(Image.fromarray(grey))[20, [5, 45, 85], 0].tolist() == [0, 128, 255]
 
 
 def test_a_large_jpg_is_halved_and_the_user_s_picture_is_left_alone(tmp_path):
@@ -85,10 +130,14 @@ def test_a_large_jpg_is_halved_and_the_user_s_picture_is_left_alone(tmp_path):
         (None, TypeError, "sino NoneType"),
         (["a.jpg"], TypeError, "sino list.*cada elemento por separado"),
         ("https://algo/carta.jpg", ValueError, "descarga antes"),
+        ("data:image/png;base64," + "iVBO" * 999, ValueError, "^data:.{65} es una URL.* sus bytes"),
+        (r"C:\fotos\x.jpg", FileNotFoundError, "En WSL, esa unidad es /mnt/c/"),
+        ("file:///nada/x.jpg", FileNotFoundError, "No existe el fichero file:///nada"),
         (np.zeros((3, 50, 50)), ValueError, r"llega \(3, 50, 50\)"),
         (np.zeros((1, 50, 50, 3)), ValueError, "una imagen cada vez"),
         (np.full((50, 50, 3), 0.5), ValueError, "ya dividida entre 255"),
-        (np.full((50, 50), True), ValueError, "ya dividida entre 255"),
+        (np.full((50, 50), True), ValueError, "de tipo bool.*una máscara, por 255"),
+        (np.full((50, 50, 3), 9, object), ValueError, "de tipo object: conviértelos a uint8"),
         (Image.fromarray(np.full((50, 50), 0.5, np.float32)), ValueError, "ya dividida entre 255"),
         ("a" * 5000, ValueError, "dañada o cortada"),
     ],
@@ -136,6 +185,12 @@ def bad_file(tmp_path, kind):
     elif kind == "heic":
         file = file.with_suffix(".heic")
         file.write_bytes(b"\x00\x00\x00\x18ftypheic" + bytes(200))
+    elif kind == "heic cortada":
+        file = file.with_suffix(".heic")
+        pillow_heif = pytest.importorskip("pillow_heif")
+        noise = np.random.default_rng(0).integers(0, 256, (99, 99, 3), np.uint8)
+        pillow_heif.from_pillow(Image.fromarray(noise)).save(file)
+        file.write_bytes(file.read_bytes()[:900])
     elif kind == "carpeta":
         file = tmp_path
     return file
@@ -148,7 +203,7 @@ def bad_file(tmp_path, kind):
         ("vacía", "no es una imagen"),
         ("texto", "no es una imagen"),
         ("mínima", "mide 1x1 px; mínimo 32"),
-        ("heic", "HEIC; conviértela a JPG"),
+        ("heic cortada", "dañada o cortada"),
         ("carpeta", "es una carpeta: léela con card_reader.read_folder"),
     ],
 )

@@ -1,12 +1,9 @@
-"""Leer cartas: qué se queda de todo lo juzgado, en qué orden, y carpetas con fotos rotas."""
+"""Leer cartas: qué se queda de todo lo juzgado y en qué orden."""
 
-import os
-import sys
 from collections import Counter
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
@@ -292,59 +289,6 @@ def test_mirrored_hands_name_almost_nothing_wrong(published):
         found = told(np.asarray(hand)[:, ::-1], published)
         wrong += (found - Counter(name for name, _ in truth)).total()
     assert wrong <= 4  # de veinte cartas
-
-
-def test_folder_with_a_broken_picture(trusted, deck, tmp_path):
-    Image.fromarray(deck[0][0]).save(tmp_path / "a0.png")
-    (tmp_path / "b0.jpg").write_bytes(b"rota")
-    Image.new("RGB", (300, 200), "gray").save(tmp_path / "c0.png")
-    (tmp_path / "viaje").mkdir()
-    (tmp_path / "viaje/d0.HEIC").write_bytes(b"ftypheic")
-    Image.new("RGB", (300, 200), "gray").save(tmp_path / "_MG_1.png")
-    files = ["_MG_1.png", "a0.png", "b0.jpg", "c0.png", "viaje/d0.HEIC"]
-    if sys.platform != "darwin":  # allí no puede haber un nombre que no sea UTF-8
-        (tmp_path / os.fsdecode(b"z\xf3.jpg")).write_bytes(b"rota")
-        files.append(r"z\udcf3.jpg")
-    for hidden in ("._a0.png", ".cache/e0.png", "__MACOSX/e0.png"):
-        (tmp_path / hidden).parent.mkdir(exist_ok=True)
-        (tmp_path / hidden).write_bytes(b"")
-    table = cr.read_folder(*trusted, tmp_path, tmp_path / "lecturas/salida.csv")
-    assert table.card[1] == trusted[1]["class_names"][0] and table.number[1] == 1
-    assert "no es una imagen" in table.error[2]
-    assert table.refused[3] is True and table.error[3] == ""
-    saved = pd.read_csv(tmp_path / "lecturas/salida.csv")
-    columns = "file number card confidence refused kind box error".split()
-    assert list(saved.columns) == columns
-    assert list(saved.file) == files and "HEIC" in saved.error[4]
-
-
-def test_an_error_in_a_photo_spares_the_others(trusted, tmp_path, monkeypatch):
-    for name in ("a.jpg", "b.jpg", "c.jpg"):
-        (tmp_path / name).write_bytes(b"")
-
-    def read(model, metadata, file):
-        if file.name == "b.jpg":
-            raise MemoryError
-        return [outline("a")]
-
-    monkeypatch.setattr(cr, "read_cards", read)
-    table = cr.read_folder(*trusted, tmp_path, tmp_path / "salida.csv")
-    assert list(table.card.fillna("")) == ["a", "", "a"] and table.error[1] == "MemoryError"
-
-
-def test_folder_is_checked_before_reading(trusted, tmp_path, monkeypatch):
-    monkeypatch.setattr(cr, "read_cards", lambda *_: pytest.fail("ya está leyendo"))
-    (tmp_path / "a.jpg").write_bytes(b"")
-    with pytest.raises(FileNotFoundError, match="No existe la carpeta"):
-        cr.read_folder(*trusted, tmp_path / "nada", tmp_path / "salida.csv")
-    with pytest.raises(ValueError, match="es una carpeta o una imagen: falta el nombre"):
-        cr.read_folder(*trusted, tmp_path, tmp_path)
-    with pytest.raises(ValueError, match="o una imagen: falta el nombre"):
-        cr.read_folder(*trusted, tmp_path, tmp_path / "a.jpg")
-    with pytest.raises(ValueError, match="no es una carpeta"):
-        cr.read_folder(*trusted, tmp_path / "a.jpg", tmp_path / "salida.csv")
-    with pytest.raises(OSError):  # ahí no se puede escribir
-        cr.read_folder(*trusted, tmp_path, tmp_path / "a.jpg" / "salida.csv")
 
 
 def test_short_names():

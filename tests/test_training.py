@@ -1,85 +1,141 @@
 """Lo que se dibuja para entrenar: barajas que no existen, lo que no es un naipe, y su aumento."""
 
+import math
+
 import cv2
 import numpy as np
 import pytest
 from conftest import PROJECT
-from PIL import Image
 
 import card_training as train
 import card_utils as cu
 import demo_deck
 import free_deck
 import no_cards
+import scenes
+from card_photo import index_corners, index_parts
+
+SHAPE = 224, 224, 3
+WHOLE, ZOOMED, CORNER = {"corner": 0}, {"corner": 1}, {"is_corner": True}
 
 
-def test_free_cards_are_balanced_repeatable_and_do_not_depend_on_how_many():
-    images, labels = free_deck.draw_free_cards(2, seed=3)
-    assert images.shape == (106, 224, 224, 3) and images.dtype == np.uint8
-    assert np.bincount(labels).tolist() == [2] * 53
-    fewer, _ = free_deck.draw_free_cards(1, seed=3)
-    assert np.array_equal(images[:53], fewer)
-    assert not np.array_equal(free_deck.draw_free_cards(1, seed=4)[0], fewer)
-    assert min(image.std() for image in images) > 2  # en todas hay algo dibujado
-
-
-def test_a_quarter_are_corners_among_other_cards():
+def test_free_cards_are_balanced_repeatable_and_a_quarter_are_corners_among_others():
     """Las cuartas de cada clase: la carta, entera, no sale; en las demás sí."""
-    images = np.empty((212, 224, 224, 3), np.uint8)
-    given, labels = free_deck.draw_free_cards(4, seed=3, out=images)
-    assert given is images
-    other = []
-    for i in range(106, 212):  # de cada clase, la tercera y la cuarta
-        name, rng = demo_deck.CLASS_NAMES[labels[i]], np.random.default_rng([3, i])
-        whole, _ = free_deck.draw_free_card(name, rng)
-        whole = cv2.resize(whole, (224, 224), interpolation=cv2.INTER_AREA)
-        other.append(not np.array_equal(images[i], whole))
+    images, labels, is_corner = free_deck.draw_free_cards(4, seed=3)
+    assert np.bincount(labels).tolist() == [4] * 53
+    assert free_deck.draw_free_cards(1, seed=3)[0] == images[:53]
+    assert set(free_deck.draw_free_cards(1, seed=4)[0]).isdisjoint(images)
+    assert min(train.decode(image).std() for image in images) > 2  # en todas hay algo dibujado
     # El comodín, y la que no tiene el palo junto a la letra, se ven enteras
-    assert not any(other[:53]) and 35 < sum(other[53:]) <= 52
+    assert not is_corner[:159].any() and 35 < is_corner.sum() <= 52
+    for i in range(140, 212):
+        rng = np.random.default_rng([3, i])
+        whole, _ = free_deck.draw_free_card(demo_deck.CLASS_NAMES[labels[i]], rng)
+        whole = cv2.resize(whole, (224, 224), interpolation=cv2.INTER_AREA)
+        assert (images[i] == free_deck.as_jpg(whole, rng)) != is_corner[i]
 
 
-def test_the_index_of_a_free_card_is_where_it_says():
-    """Ahí hay tinta, y el palo está a su lado."""
-    found = 0
+def test_the_indices_of_a_free_card_are_where_it_says():
+    """En cada esquina hay tinta, y la letra y el palo están dentro de su caja."""
+    counts = []
     for seed in range(30):
         card, index = free_deck.draw_free_card("nine of spades", np.random.default_rng(seed))
-        if index is None:
-            continue
-        found += 1
-        letter, suit, end = (index * card.shape[1] / demo_deck.WIDTH).round().astype(int)
-        assert (end >= np.maximum(letter, suit)).all()
-        r = int(np.linalg.norm(letter - suit)) // 2
-        for x, y in (letter, suit):
-            around = card[max(y - r, 0) : y + r, max(x - r, 0) : x + r].astype(int)
-            assert np.ptp(around, axis=(0, 1)).max() > 40
-    assert found > 15
+        for letter, suit, low, high in () if index is None else (1.792 * index).astype(int):
+            assert (low <= np.minimum(letter, suit)).all() and (high >= letter).all()
+            assert (high >= suit).all() and (high <= card.shape[1::-1]).all() and low.min() >= 0
+            r = int(np.linalg.norm(letter - suit)) // 2
+            for x, y in (letter, suit):
+                around = card[max(y - r, 0) : y + r, max(x - r, 0) : x + r].astype(int)
+                assert np.ptp(around, axis=(0, 1)).max() > 40
+        counts += [] if index is None else [len(index)]
+    assert len(counts) > 15 and set(counts) == {1, 2, 4}
 
 
 def test_letters_of_a_language_never_name_two_ranks():
-    for letters in free_deck.LETTERS:
-        assert len(set(letters.split())) == 4
+    assert all(len(set(letters.split())) == 4 for letters in free_deck.LETTERS)
 
 
 def test_a_missing_font_is_left_out(monkeypatch):
     found = demo_deck.font_file
-    monkeypatch.setattr(
-        demo_deck, "font_file", lambda font: found("no está" if font == "cmti10" else font)
-    )
+    monkeypatch.setattr(demo_deck, "font_file", lambda font: found(font.replace("cmti10", "falta")))
     found_now = demo_deck.available.__wrapped__(demo_deck.FONTS)  # sin lo que recuerda
     assert "cmti10" not in found_now and "cmr10" in found_now
 
 
-def test_no_cards_repeat_with_the_seed():
-    images = no_cards.draw_no_cards(30, seed=1)
-    assert images.shape == (30, 224, 224, 3) and images.dtype == np.uint8
-    assert np.array_equal(no_cards.draw_no_cards(4, seed=1), images[:4])
-    assert not np.array_equal(no_cards.draw_no_cards(4, seed=2), images[:4])
+def test_no_cards_repeat_with_the_seed_and_half_look_like_a_card(monkeypatch):
+    images, other = no_cards.draw_no_cards(4, seed=1), no_cards.draw_no_cards(4, seed=2)
+    assert np.array_equal(no_cards.draw_no_cards(30, seed=1)[:4], images)
+    assert images.dtype == np.uint8 and not np.array_equal(other, images)
+    rng, flat = np.random.default_rng(0), [lambda rng, k=k: np.full(SHAPE, k) for k in range(14)]
+    assert [np.shape(kind(rng)) for kind in no_cards.LOOKALIKES] == [SHAPE] * 13
+    monkeypatch.setattr(no_cards, "LOOKALIKES", tuple(flat[:13]))
+    monkeypatch.setattr(no_cards, "KINDS", {"otros": flat[13]})
+    counts = np.bincount(no_cards.draw_no_cards(112)[:, 0, 0, 0])
+    assert counts.tolist() == [6] * 5 + [2] * 3 + [4] * 5 + [56]
 
 
-def augmented(image, count, *options, other=None, seed=0, **more):
+def test_reframe_shows_only_the_middle_of_the_card(monkeypatch):
+    """Del 27 al 73 % del ancho y del 22 al 78 % del alto: ahí no hay índice."""
+    image, rng = np.full(SHAPE, 255, np.uint8), np.random.default_rng(0)
+    image[50:174, 61:163] = rng.integers(0, 200, (124, 102, 3))
+    assert no_cards.reframe(image, rng).shape == SHAPE
+    for name in ("tarot", "trading_card"):
+        monkeypatch.setattr(no_cards, name, lambda rng, picture: picture)
+    parts = [no_cards.reframe(image, rng) for _ in range(50)]
+    assert all(part.max() < 200 and part.size > 3 * 61 * 74 for part in parts)
+
+
+def test_an_eighth_of_the_others_frame_figures_of_the_data(monkeypatch):
+    files, read = [PROJECT / name / "1.jpg" for name in ("queen of hearts", "two of clubs")], []
+    monkeypatch.setattr(train.cu, "read_image", read.append)
+    monkeypatch.setattr(train, "reframe", lambda image, rng: np.zeros(SHAPE, np.uint8))
+    assert len(train.draw_others(16, files, 0)) == 16 and read == files[:1] * 2
+
+
+def test_candidates_are_half_cards_and_repeat_with_the_seed():
+    images, labels, is_corner = scenes.draw_candidates(40, seed=5)
+    assert (labels[:20] >= 0).all() and labels.max() < 53 and (labels[20:] == -1).all()
+    assert len(images) == 40 and is_corner.any() and not is_corner.all()
+    assert {train.decode(image).shape for image in images} == {SHAPE}
+    again = [jpg for jpg, label, _ in scenes.scene_candidates([5, 3, 0]) if label >= 0]
+    assert again and again == images[: len(again)]
+
+
+def test_an_index_is_labelled_only_where_it_is_and_as_it_is():
+    """Una caja del revés, o con el palo de otra carta, no tiene clase; lejos, no es carta."""
+    count = 0
+    for seed in range(6):
+        _, cards = scenes.make_candidate_scene(np.random.default_rng(seed))
+        seen = [(name, *at) for name, _, _, *every in cards for at in zip(*every, strict=True)]
+        seen = [(name, at) for name, at, share in seen if share > 0.95 and name != "joker"]
+        names, places = np.array([name for name, _ in seen]), np.array([at for _, at in seen])
+        letter, suit = places.reshape(-1, 2, 2).swapaxes(0, 1)
+        boxes = index_corners(letter, suit)
+        assert np.allclose(index_parts(boxes), (letter, suit))
+        assert [demo_deck.CLASS_NAMES[k] for k in scenes.label_indices(boxes, cards)] == [*names]
+        assert (scenes.label_indices(index_corners(suit, letter), cards) == -2).all()
+        assert (scenes.label_indices(boxes + 5000, cards) == -1).all()
+        for shift in range(1, len(names)):
+            mixed = scenes.label_indices(index_corners(letter, np.roll(suit, shift, 0)), cards)
+            assert (mixed[names != np.roll(names, shift)] < 0).all()
+        count += len(names)
+    assert count > 20
+
+
+def test_gather_puts_together_what_a_phase_sees(monkeypatch):
+    cards, crops = ([b"carta"], [4], [True]), ([b"recorte"] * 2, [6, -1], [True, False])
+    monkeypatch.setattr(train, "draw_free_cards", lambda *given: {(1, 7): cards}[given])
+    monkeypatch.setattr(train, "draw_candidates", lambda *given: {(2, 7): crops}[given])
+    images, labels, is_corner = train.gather(["ruta"], [3], [b"nada"], 1, 2, seed=7)
+    assert images == ["ruta", b"carta", b"recorte", b"recorte", b"nada"]
+    assert labels.tolist() == [3, 4, 6, -1, -1] and labels.dtype == np.int32
+    assert is_corner.tolist() == [False, True, True, False, False]
+
+
+def augmented(image, count, *options, seed=0, **more):
     """Varias copias con aumento de una imagen, uint8 [count, lado, lado, 3]."""
     rng = np.random.default_rng(seed)
-    return np.stack([train.augment(image, rng, *options, other, **more) for _ in range(count)])
+    return np.stack([train.augment(image, rng, *options, **more) for _ in range(count)])
 
 
 def test_augment_changes_the_side_and_shows_the_corner():
@@ -91,16 +147,6 @@ def test_augment_changes_the_side_and_shows_the_corner():
     assert lit.min() > 0.45 and lit.max() == 1.0  # entera serían 0.29
 
 
-@pytest.mark.parametrize("side", [96, 224])
-def test_dataset_spreads_no_card_over_all_classes(side):
-    images = [np.full((224, 224, 3), 10 * i, np.uint8) for i in range(4)]
-    labels = np.array([0, 2, -1, 1], np.int32)
-    batch, targets = next(iter(train.make_dataset(images, labels, 5, 4, side)))
-    assert batch.shape == (4, side, side, 3)
-    assert np.allclose(batch.numpy().mean((1, 2, 3)), [0, 10, 20, 30])
-    assert np.allclose(targets.numpy()[2], 0.2) and targets.numpy()[1].argmax() == 2
-
-
 def test_accuracy_counts_a_no_card_right_when_nothing_is_named():
     uniform, one = np.full(4, 0.25, np.float32), np.eye(4, dtype=np.float32)
     truth = np.stack([one[1], one[1], uniform, uniform])
@@ -110,129 +156,130 @@ def test_accuracy_counts_a_no_card_right_when_nothing_is_named():
 
 def numbered_images(count):
     """Imágenes lisas cuyo valor es su número, para reconocerlas tras barajar."""
-    images = np.empty((count, 224, 224, 3), np.uint8)
-    images[:] = np.arange(count)[:, None, None, None]
-    return list(images), np.arange(count, dtype=np.int32) % 5
+    return [np.full(SHAPE, i, np.uint8) for i in range(count)], np.arange(count) % 5
 
 
-def test_dataset_shuffles_every_epoch_and_repeats_with_the_seed():
-    images, labels = numbered_images(40)
+@pytest.mark.parametrize("count, strength", [(40, 0), (1, 0.5)], ids=["orden", "aumento"])
+def test_every_epoch_is_another_and_repeats_with_the_seed(count, strength):
+    images, labels = numbered_images(count)
 
     def epochs(seed):
-        dataset = train.make_dataset(images, labels, 5, 8, seed=seed)
-        return [[int(x) for batch, _ in dataset for x in batch[:, 0, 0, 0]] for _ in range(2)]
+        dataset = train.make_dataset(images, labels, 5, 1, 32, strength, seed)
+        return [np.concatenate([batch for batch, _ in dataset]) for _ in range(2)]
 
-    first, second = epochs(seed=3)
-    assert sorted(first) == sorted(second) == list(range(40)) and first != second
-    assert [first, second] == epochs(seed=3) and first != epochs(seed=4)[0]
+    first, second = epochs(3)
+    assert not np.array_equal(first, second) and not np.array_equal(first, epochs(4)[0])
+    assert np.array_equal((first, second), epochs(3))
+    assert strength or sorted(first[:, 0, 0, 0]) == sorted(second[:, 0, 0, 0]) == [*range(40)]
 
 
-def test_dataset_reads_files_and_gives_float_0_255(tmp_path):
-    image = np.full((224, 224, 3), 200, np.uint8)
-    Image.fromarray(image).save(tmp_path / "a.png")
-    images = [tmp_path / "a.png", *numbered_images(4)[0]]
-    batches = list(train.make_dataset(images, np.arange(5, dtype=np.int32), 5, 3))
-    assert [len(batch) for batch, _ in batches] == [3, 2]
-    assert batches[0][0].dtype == "float32"
-    assert [int(x) for batch, _ in batches for x in batch[:, 0, 0, 0]] == [200, 0, 1, 2, 3]
-    assert [int(x) for _, labels in batches for x in labels.numpy().argmax(1)] == [0, 1, 2, 3, 4]
+@pytest.mark.parametrize("side", [96, 224])
+def test_dataset_reads_all_alike_and_spreads_no_card_over_all_classes(tmp_path, side):
+    image, file = cu.read_image(PROJECT / "image1_joker.jpg"), tmp_path / "a.jpg"
+    file.write_bytes(free_deck.as_jpg(image, np.random.default_rng(0)))
+    images = [file, file.read_bytes(), cu.read_image(file), np.full(SHAPE, 7, np.uint8)]
+    data = train.make_dataset(images, np.array([0, 2, 1, -1]), 5, 3, side)
+    (three, targets), (one, uniform) = ((x.numpy(), y.numpy()) for x, y in data)
+    assert three.shape == (3, side, side, 3) and three.dtype == np.float32 and three.max() > 200
+    assert np.ptp(three, axis=0).max() <= 3, "Pillow y OpenCV redondean distinto"
+    assert (one == 7).all() and np.allclose(uniform, 0.2)
+    assert np.array_equal(targets, np.eye(5)[[0, 2, 1]])
+
+
+def test_dataset_tells_which_are_corners(monkeypatch):
+    (images, labels), given = numbered_images(40), {}
+    monkeypatch.setattr(train, "augment", lambda x, *by: given.update({x.max(): by[3:]}) or x)
+    list(train.make_dataset(images, labels, 5, 8, 224, 0.5, 0, 0.1, np.arange(40) % 3 == 0))
+    assert given == {i: (i % 3 == 0, 0.1) for i in range(40)}
 
 
 def test_augment_repeats_with_the_seed_and_spares_the_original():
     image = cu.read_image(PROJECT / "image1_joker.jpg")
     before = image.copy()
-    one, two, other = (augmented(image, 16, 1.0, 224, other=255 - image, seed=i) for i in (1, 1, 2))
+    one, two, other = (augmented(image, 16, 1.0, 224, seed=i) for i in (1, 1, 2))
     assert np.array_equal(image, before)
     assert np.array_equal(one, two) and not np.array_equal(one, other)
     assert all(not np.array_equal(one[0], another) for another in one[1:])
 
 
-def test_augment_of_no_strength_gives_the_picture_back():
-    image = np.random.default_rng(0).integers(0, 256, (224, 224, 3), np.uint8)
-    out = augmented(image, 8, 0.0, 224, corner=0, still=1.1).astype(int)
-    assert np.abs(out - image).max() <= 1  # lo que se pierde al redondear
+def test_augment_of_no_strength_gives_the_picture_or_its_half_turn():
+    image = np.random.default_rng(0).integers(0, 256, SHAPE, np.uint8)
+    out = augmented(image, 16, 1e-9, 224, corner=0, still=0).astype(int)
+    same, turned = (np.abs(out - x).max((1, 2, 3)) <= 1 for x in (image, image[::-1, ::-1]))
+    assert (same | turned).all() and same.any() and turned.any()
 
 
-def test_augment_puts_a_background_around_and_over_the_card():
+def test_a_background_shows_around_and_over_a_quarter_of_whole_cards_and_no_corner():
     white = np.full((64, 64, 3), 255, np.uint8)
-    far = augmented(white, 64, 0.0, 64, corner=0, still=0)
-    edges = far[:, 0, 0].astype(int)  # de lejos o de cerca, un 5 % más pequeña: asoma el fondo
+    edges = augmented(white, 64, 0.3, 64, corner=0, still=0)[:, 0, 0].astype(int)
     assert len(np.unique(edges, axis=0)) > 32 and edges.std() > 40
-    covered = augmented(white, 200, 1.0, 64, corner=0, still=1.1).astype(int)
-    inside = np.abs(np.diff(covered[:, 8:56, 8:56], axis=2)).max((1, 2, 3)) > 12
-    assert 20 < inside.sum() < 80, "a una de cada cuatro la tapa algo"
+    for kind, least, most in ((WHOLE, 30, 75), (ZOOMED, 0, 0), (CORNER, 0, 0)):
+        seen = augmented(white, 200, 1.0, 64, still=1.1, **kind).astype(int)
+        inside = np.abs(np.diff(seen[:, 8:56, 8:56], axis=2)).max((1, 2, 3)) > 12
+        assert least <= inside.sum() <= most
 
 
-def test_augment_changes_light_color_and_sharpness():
-    """De un dibujo que no se mueve, en su mitad central: el 10 y el 90 % de cada medida."""
+def test_relight_changes_light_color_and_sharpness():
+    """De un dibujo a cuadros: del 10 al 90 % de cada medida hay una buena distancia."""
     rng = np.random.default_rng(0)
-    blocks = np.kron(rng.integers(70, 186, (14, 14, 3)), np.ones((16, 16, 1), int))
+    blocks = np.kron(rng.integers(70, 186, (6, 6, 3)), np.ones((16, 16, 1), int))
     image = np.uint8(blocks + rng.integers(-20, 21, blocks.shape))
-    seen = augmented(image, 200, 1.0, 224, corner=0, still=1.1)[:, 64:160, 64:160].astype(float)
+    seen = np.stack([train.relight(image, rng, 1.0) for _ in range(200)]).astype(float)
     tiles = seen.reshape(200, 6, 16, 6, 16, 3).mean((2, 4)).reshape(200, 36, 3)
-
-    def spread(values):
-        return np.quantile(values, 0.9) - np.quantile(values, 0.1)
-
     color = tiles.mean(1) - tiles.mean((1, 2))[:, None]
     contrast = tiles.mean(2).std(1)
     gray = np.linalg.norm(tiles - tiles.mean(2, keepdims=True) - color[:, None], axis=(1, 2))
-    grain = np.diff(seen[:, 4:12, 4:12], axis=2).std((1, 2, 3))
-    assert spread(tiles.mean((1, 2))) > 35, "brillo"
-    assert spread(np.log(contrast)) > 0.3, "contraste"
-    assert spread(color[:, 0]) > 12, "tono"
-    assert spread(gray / contrast) > 2.5, "saturación"
-    assert spread(np.log(grain / contrast)) > 1.2, "nitidez"
+    grain = np.log(np.diff(seen[:, 4:12, 4:12], axis=2).std((1, 2, 3)) / contrast)
+    # Brillo, contraste, tono, saturación y nitidez
+    every = tiles.mean((1, 2)), np.log(contrast), color[:, 0], gray / contrast, grain
+    low, high = np.quantile(every, (0.1, 0.9), axis=1)
+    assert (high - low > (35, 0.3, 12, 2.5, 1.2)).all(), high - low
 
 
 @pytest.fixture
 def warps(monkeypatch):
-    """Lo que `augment` da a la transformación: (imagen, matriz) de cada una, sin aplicarla."""
+    """Lo que `augment` da a `warp`: (imagen, matriz) de cada una, sin aplicarla."""
     calls = []
-
-    def transform(image, matrix, size, dst, **options):
-        calls.append((image, matrix))
-        return dst
-
-    monkeypatch.setattr(train.cv2, "warpPerspective", transform)
+    monkeypatch.setattr(train, "warp", lambda image, ground, m: calls.append((image, m)) or ground)
     return calls
 
 
-def test_augment_turns_by_quarters_and_never_mirrors(warps):
-    augmented(np.zeros((8, 8, 3), np.uint8), 400, 1.0, 8, corner=0, any_angle=0)
-    a, b, _, c, d, *_ = np.array([matrix.ravel() for _, matrix in warps]).T
-    assert np.all(a * d - b * c > 0), "un determinante negativo es un espejo"
-    degrees = np.degrees(np.arctan2(c, a)) % 360  # (x, y) -> (a x + b y, c x + d y)
-    quarters = np.bincount(np.round(degrees / 90).astype(int) % 4, minlength=4)
-    assert np.all(np.abs(quarters - [140, 60, 140, 60]) < 40)
-    assert np.abs((degrees + 45) % 90 - 45).max() < 35
+@pytest.mark.parametrize("kind", [WHOLE, ZOOMED, CORNER], ids=["entera", "ampliada", "sola"])
+def test_augment_sees_in_perspective_and_never_mirrors(warps, kind):
+    for strength in (1, 0):
+        augmented(np.zeros((32, 32, 3), np.uint8), 200, strength, 32, still=0, **kind)
+    matrices = np.stack([matrix for _, matrix in warps])
+    assert np.linalg.det(matrices).min() > 0, "un determinante negativo es un espejo"
+    depth = matrices[:, 2] @ np.array([(0, 0, 1), (31, 0, 1), (0, 31, 1), (31, 31, 1)]).T
+    assert depth.min() > 0, "nada queda detrás de la cámara"
+    assert (np.ptp(depth[:200], 1) > 0.01).mean() > 0.9 and np.ptp(depth[200:]) == 0
 
 
-def test_augment_turns_the_share_that_is_asked_to_any_angle(warps):
-    augmented(np.zeros((8, 8, 3), np.uint8), 400, 0.5, 8, corner=0, any_angle=1.2)
-    a, b, _, c, *_ = np.array([matrix.ravel() for _, matrix in warps]).T
-    rest = np.abs((np.degrees(np.arctan2(c, a)) + 45) % 90 - 45)
-    # De las que van a cualquier ángulo, dos de cada tres pasan de 15 grados; de las demás, ninguna
-    assert 0.3 < np.mean(rest > 15) < 0.5 and rest.max() > 42
+@pytest.mark.parametrize("strength", [0.15, 0.6])
+def test_augment_turns_over_half_of_the_whole_cards_and_no_corner(warps, strength):
+    image = np.zeros((8, 8, 3), np.uint8)
+    image[0] = 255
+    for kind in (WHOLE, ZOOMED, CORNER):
+        augmented(image, 300, strength, 8, **kind)
+    turned = np.reshape([seen[0, 0, 0] == 0 for seen, _ in warps], (3, 300)).mean(1)
+    assert 0.4 < turned[0] < 0.6 and turned[1:].tolist() == [0, 0]
+    corners = [math.atan2(matrix[1, 0], matrix[0, 0]) for _, matrix in warps[300:]]
+    assert np.abs(corners).max() < math.radians(12)
 
 
-def test_augment_swaps_the_center_of_a_quarter_and_keeps_every_corner(warps):
-    mine, other = np.full((32, 32, 3), 40, np.uint8), np.full((32, 32, 3), 90, np.uint8)
-    augmented(mine, 400, 1.0, 32, other=other, corner=0)
-    seen = np.stack([image for image, _ in warps])
-    assert 70 < np.sum(seen[:, 16, 16, 0] == 90) < 130
-    assert (seen[:, [0, 0, -1, -1], [0, -1, 0, -1]] == 40).all()
+def test_zoomed_corners_are_not_always_square():
+    zooms = [train.zoom_corner(224, np.random.default_rng(seed)) for seed in range(100)]
+    wide, tall = np.array([(zoom[0, 0], zoom[1, 1]) for zoom in zooms]).T
+    assert wide.min() >= 0.28 and wide.max() <= 0.63 and tall.max() <= 1
+    assert np.sum(tall > 1.05 * wide) > 50 and (tall <= 1.3 * wide).all()
 
 
-def test_dataset_lends_each_card_another_one(monkeypatch):
-    images, labels = numbered_images(40)
-    pairs = []
-
-    def augment(image, rng, strength, side, other, corner):
-        pairs.append((int(image[0, 0, 0]), int(other[0, 0, 0])))
-        return image
-
-    monkeypatch.setattr(train, "augment", augment)
-    list(train.make_dataset(images, labels, 5, 8, 224, 0.5, seed=0))
-    assert sorted(mine for mine, _ in pairs) == list(range(40))
-    assert all(mine != other for mine, other in pairs)
+@pytest.mark.parametrize("strength, any_angle, steep", [(1, 1e-9, 0), (0.5, 1.2, 0.2)])
+def test_augment_turns_to_any_angle_and_by_quarters(warps, strength, any_angle, steep):
+    """De las que van a cualquier ángulo, una de cada tres pasa de 30 grados; de las demás, no."""
+    options = {"corner": 0, "any_angle": any_angle, "still": 0}
+    augmented(np.zeros((8, 8, 3), np.uint8), 400, strength, 8, **options)
+    degrees = np.degrees([math.atan2(matrix[1, 0], matrix[0, 0]) for _, matrix in warps])
+    quarters = np.round(degrees / 90)
+    assert set(quarters) == {0, 1} and abs(quarters.mean() - 0.3 * strength) < 0.06
+    assert abs(np.mean(np.abs(degrees - 90 * quarters) > 30) - steep) < 0.05

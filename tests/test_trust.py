@@ -8,7 +8,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 import card_model as cm
-import card_reader as cr
+import card_training as train
 import card_trust as ct
 import card_utils as cu
 
@@ -23,7 +23,7 @@ def synthetic(temperature, count=4000, seed=0):
 
 @pytest.mark.parametrize("temperature", [0.7, 2.5])
 def test_temperature_is_recovered(temperature):
-    assert ct.fit_temperature(*synthetic(temperature)) == pytest.approx(temperature, rel=0.08)
+    assert train.fit_temperature(*synthetic(temperature)) == pytest.approx(temperature, rel=0.08)
 
 
 def test_ece_by_hand():
@@ -37,8 +37,8 @@ def test_ece_by_hand():
 def test_threshold_refuses_two_percent_of_correct_cards():
     logits, labels = synthetic(1.0)
     correct = logits.argmax(1) == labels
-    trust = ct.trust_from_logits(logits, labels)
-    readings = cr.judge({"class_names": list("abcdefghij"), "trust": trust}, logits)
+    trust = {**train.trust_from_logits(logits, labels), "whole": {}}
+    readings = ct.judge({"class_names": list("abcdefghij"), "trust": trust}, logits)
     refused = np.array([r.refused for r in readings])
     assert refused[correct].sum() == pytest.approx(0.02 * correct.sum(), abs=1)
 
@@ -67,12 +67,18 @@ def test_logits_follow_the_weights(published, deck):
     assert np.ptp(ct.predict_logits(model, deck[0][:2]), axis=0).max() < 1e-3
 
 
-def test_noise_is_refused_and_cards_are_not(published, deck):
+def test_noise_is_refused_and_cards_are_not(published, deck, monkeypatch):
+    crops = *deck, np.arange(53) > 2
+    monkeypatch.setattr(train, "draw_candidates", lambda count, seed: crops)
     model, metadata = published
-    metadata = {**metadata, "trust": ct.fit_trust(model, *deck)}
+    trust = train.fit_trust(model, *deck)
+    metadata = {**metadata, "trust": trust}
+    for values in map(list, (trust["whole"].values(), trust["corner"].values())):
+        assert len(values) == 7 and values == sorted(values) and values[0] < values[-1]
+    assert trust["whole"]["2"] == pytest.approx(trust["refusal_threshold"], abs=1e-4)
     noise = np.random.default_rng(0).integers(0, 256, (8, 224, 224, 3), dtype=np.uint8)
-    assert all(r.refused for r in cr.judge_images(model, metadata, noise))
-    cards = cr.judge_images(model, metadata, deck[0])
+    assert all(r.refused for r in ct.judge_images(model, metadata, noise))
+    cards = ct.judge_images(model, metadata, deck[0])
     assert sum(r.refused for r in cards) <= 4
 
 
