@@ -16,9 +16,7 @@ ASPECT = 2.5 / 3.5  # ancho entre alto de un naipe de póquer; el de bridge, 2.2
 FOCAL = 1.1  # del lado mayor: entre el gran angular de un móvil (0.75) y su teleobjetivo
 SUPPORT = 0.7  # parte del perímetro que ha de verse como canto
 BLOBS, INDICES = 1500, 300  # manchas y parejas que se miran como mucho: una página de texto
-SOLID = (
-    0.82  # de su envolvente llena un palo: más el 97 % de los dibujados; una letra, una de cuatro
-)
+SOLID = 0.7  # lo que llena un palo, también un trébol borroso, de su envolvente convexa
 # Esquinas del recorte de un índice desde su letra, en veces la distancia de ella al palo: el de una
 # baraja corriente queda arriba a la izquierda, con el borde de la carta a su lado
 INDEX_BOX = np.array([[-0.62, -0.85], [1.98, -0.85], [1.98, 3.55], [-0.62, 3.55]])

@@ -199,45 +199,37 @@ def is_same(corner, card, corners):
     if card.kind != "corner":  # 1.7: el contorno puede ser solo el marco
         middle = card.box.mean(0)
         return contains(middle + 1.7 * (card.box - middle), spot(corner))
-    if opposite(corner, card) or opposite(card, corner):
-        return True
     between = (spot(corner) + spot(card)) / 2
-    others = [c for c in corners if c is not corner and c is not card]
     reach = 0.4 * gap(corner, card)
-    return beside(corner, card) and all(np.linalg.norm(spot(c) - between) > reach for c in others)
+    others = [c for c in corners if c is not corner and c is not card]
+    alone = all(np.linalg.norm(spot(c) - between) > reach for c in others)
+    facing, along, across = placed(corner, card)
+    if facing < -0.9:  # desde el otro extremo
+        return 2 < along < 22 and abs(across) < 1.9 * along
+    return facing > 0.9 and 3.9 < abs(across) < 10 and abs(along) < 0.35 * abs(across) and alone
 
 
-def frame_of(r):
-    """Ejes (a la derecha, hacia abajo) de un índice, unitarios, [2, 2]."""
-    axes = np.stack([r.box[1] - r.box[0], r.box[3] - r.box[0]])
-    return axes / np.linalg.norm(axes, axis=1, keepdims=True)
+def placed(one, other):
+    """Dónde está un índice visto desde otro.
+
+    Returns:
+        (facing, along, across): coseno del giro entre los dos, y lo que hay hacia abajo y hacia la
+        derecha de `one`, en veces el tamaño medio de los dos.
+    """
+    axes = [np.stack([r.box[1] - r.box[0], r.box[3] - r.box[0]]) for r in (one, other)]
+    (right, down), (_, back) = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in axes)
+    away = (spot(other) - spot(one)) / np.sqrt(index_size(one) * index_size(other))
+    return down @ back, away @ down, away @ right
 
 
 def opposite(one, other):
-    """Si dos índices dicen lo mismo y están como los de los dos extremos de una carta."""
+    """Si dos índices dicen lo mismo y están como los de dos esquinas opuestas de una carta."""
     if not one.card == other.card or not one.kind == other.kind == "corner":
         return False
-    (right, down), (_, back) = frame_of(one), frame_of(other)
-    away = spot(other) - spot(one)
-    along, across = away @ down, away @ right
+    facing, along, across = placed(one, other)
     small, large = sorted((index_size(one), index_size(other)))
-    alike = large < 1.5 * small and 2 * large < along < 22 * small
-    # En la misma columna están las de una carta de cuatro índices
-    return alike and down @ back < -0.9 and -0.15 * along < across < 1.1 * along
-
-
-def beside(one, other):
-    """Si dos índices iguales están como los de las dos esquinas de arriba de una carta."""
-    (right, down), (_, too) = frame_of(one), frame_of(other)
-    away = spot(other) - spot(one)
-    along, across = abs(away @ down), abs(away @ right)
-    small, large = sorted((index_size(one), index_size(other)))
-    return (
-        large < 1.2 * small
-        and down @ too > 0.97
-        and 4.2 * large < across < 9 * small
-        and along < 0.1 * across
-    )
+    alike = large < 1.5 * small and facing < -0.9
+    return alike and 4 < along < 22 and 0.3 * along < across < 1.1 * along
 
 
 def index_size(r):
@@ -430,6 +422,7 @@ def read_table(csv_path):
     values = dict.fromkeys(("file", "card", "error"), lambda x: x.removeprefix("'"))
     values["box"] = lambda x: ast.literal_eval(x or "None")
     table = pd.read_csv(io.BytesIO(whole), converters=values, dtype={"number": "Int64"})
+    table = table.fillna(dict.fromkeys(("file", "card", "error"), ""))
     cut = not data.endswith(b"\n") and len(table)
     return table[table.file != table.file.iloc[-1]] if cut else table
 

@@ -239,7 +239,7 @@ def make_dataset(
     seeds = tf.data.Dataset.random(seed or 0, rerandomize_each_iteration=True).batch(2)
     options = tf.data.Options()
     options.autotune.enabled = False
-    # Con varias máquinas, cada una toma sus imágenes de cada lote
+    # Con varias GPU, cada una toma sus imágenes de cada lote
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     data = tf.data.Dataset.zip(order, seeds).map(read, os.cpu_count())
     return data.prefetch(2).with_options(options)

@@ -186,7 +186,7 @@ def trust(model, metadata, data, field):
     names = metadata["class_names"]
     images, labels, files = cu.load_split(data, "test", names)
     logits = ct.predict_logits(model, images)
-    readings, right = cr.judge(metadata, logits), logits.argmax(1) == labels
+    readings, right = ct.judge(metadata, logits), logits.argmax(1) == labels
     refused = np.array([r.refused for r in readings])
     errors = [
         {
@@ -235,7 +235,7 @@ def no_cards(model, metadata, data, field):
     for k, kind in enumerate(draw):
         rngs = [np.random.default_rng([SEED, k, i]) for i in range(100 if kind == "foto" else 50)]
         images = np.stack([np.asarray(draw[kind](rng)) for rng in rngs])
-        readings = cr.judge_images(model, metadata, images)
+        readings = ct.judge_images(model, metadata, images)
         kinds[kind] = count([r.refused for r in readings])
         scores += [r.energy for r in readings]
     alike = [
@@ -243,16 +243,16 @@ def no_cards(model, metadata, data, field):
         for k, draw in enumerate(LOOKALIKES)
         for i in range(40)
     ]
-    alike = [r.refused for r in cr.judge_images(model, metadata, np.stack(alike))]
+    alike = [r.refused for r in ct.judge_images(model, metadata, np.stack(alike))]
     images = cu.load_split(data, "valid", metadata["class_names"])[0]
-    cards = np.array([r.energy for r in cr.judge_images(model, metadata, images)])
+    cards = np.array([r.energy for r in ct.judge_images(model, metadata, images)])
     deck = []
     for c, name in enumerate(CLASS_NAMES):
         for i in range(3):
             rng = np.random.default_rng([SEED, c, i])
             style = rng.choice(list(STYLES))
             deck.append(np.asarray(photograph(draw_card(name, style, rng, 256), rng)))
-    drawn = [r.refused for r in cr.judge_images(model, metadata, np.stack(deck))]
+    drawn = [r.refused for r in ct.judge_images(model, metadata, np.stack(deck))]
     return {
         "refused": {k: sum(kind[k] for kind in kinds.values()) for k in ("correct", "total")},
         "kinds": kinds,
@@ -424,7 +424,7 @@ def equal_cards():
 def candidates(model, metadata, data, folder):
     """Lo que propone el lector en fotos dibujadas: cartas bien nombradas, y lo demás callado."""
     images, labels, is_corner = draw_candidates(2000, SEED)
-    readings = cr.judge_images(model, metadata, np.stack([decode(image) for image in images]))
+    readings = ct.judge_images(model, metadata, np.stack([decode(image) for image in images]))
     kinds = ["corner" if corner else "outline" for corner in is_corner]
     readings = [replace(r, kind=kind) for r, kind in zip(readings, kinds, strict=True)]
     told = np.array([r.card for r in readings])
@@ -458,8 +458,7 @@ def scenes(model, metadata, data, folder):
     """Fotos dibujadas de una carta, de dos a cuatro sueltas, en fila, en cascada y en abanico."""
     result = {}
     for layout in ("one", "apart", "touching", "cascade", "fan"):
-        seeds = range(200 if layout in ("one", "apart") else 100)
-        result[layout] = tally(drawn_scenes(layout, seeds), model, metadata)
+        result[layout] = tally(drawn_scenes(layout, range(60)), model, metadata)
     return result
 
 

@@ -93,7 +93,9 @@ def test_three_splits_of_other_names_are_proposed(data, monkeypatch, names):
 
 def test_of_two_data_sets_side_by_side_none_is_taken_in_silence(data, tmp_path):
     (tmp_path / "otra/train").mkdir(parents=True)
-    with pytest.raises(ValueError, match=r"Varios datos en .*\['data', 'otra'\]. Elige en DATA_DIR"):
+    with pytest.raises(
+        ValueError, match=r"Varios datos en .*\['data', 'otra'\]. Elige en DATA_DIR"
+    ):
         cu.get_data(tmp_path)
     (tmp_path / "otra").rename(tmp_path / "__MACOSX")
     assert cu.get_data(tmp_path) == (data, "carpeta")

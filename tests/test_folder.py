@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import card_reader as cr
+import card_trust as ct
 
 METADATA = {"trust": {"whole": {}}}  # basta cuando `read_cards` es de mentira
 HEADER = "file,number,card,confidence,refused,kind,box,error\n"
@@ -26,7 +27,7 @@ def asked(monkeypatch):
         if file.name.startswith("falla") and names.count(file.name) == 1:
             raise MemoryError
         box = np.float32([[0, 0.6], [9, 0], [9, 9], [0, 9]])
-        return [cr.Reading(card, 0.98764, False, 9.0, "corner", box) for card in ("a", "b")]
+        return [ct.Reading(card, 0.98764, False, 9.0, "corner", box) for card in ("a", "b")]
 
     monkeypatch.setattr(cr, "read_cards", read)
     return names
@@ -96,7 +97,9 @@ def test_a_name_is_no_formula_and_is_known_again(asked, tmp_path):
 
 
 def test_what_is_left_out_is_counted(asked, tmp_path, capsys):
-    make(tmp_path, "a.jpg", "b.CR2", "c.mp4", "d/e.MP4", "f.pdf", "g.eps", "modelo.h5", "nota", ".h")
+    make(
+        tmp_path, "a.jpg", "b.CR2", "c.mp4", "d/e.MP4", "f.pdf", "g.eps", "modelo.h5", "nota", ".h"
+    )
     for _ in range(2):  # la segunda vez, también está el CSV
         cr.read_folder(None, METADATA, tmp_path, tmp_path / "salida.csv")
         told = capsys.readouterr().out

@@ -7,7 +7,7 @@ from PIL import Image
 
 import demo_deck
 import scenes
-from card_photo import find_cards, find_indices, overlap, straighten
+from card_photo import INDICES, find_cards, find_indices, index_parts, overlap, straighten
 
 
 def put(turns, size=(800, 600), at=((400, 300),), length=380):
@@ -59,6 +59,32 @@ def test_both_indices_of_a_card_are_proposed(turn):
         side, down = truth[last] - truth[first], boxes[:, 3] - boxes[:, 0]
         cos = down @ side / np.linalg.norm(side) / np.linalg.norm(down, axis=1)
         assert (near & (cos > 0.97)).any()
+
+
+def test_a_dark_photo_has_the_same_indices():
+    photo, (truth,) = put([0])
+    bright = find_indices(photo)
+    for light in (0.7, 0.4):
+        dark = find_indices((photo * light).astype(np.uint8))
+        near = np.linalg.norm(bright[:, None] - dark, axis=3).max(2).min(1) < 4
+        assert near.mean() > 0.9, light
+
+
+@pytest.mark.parametrize("gap, found", [(1.4, True), (2.0, True), (3.0, False)])
+def test_letter_and_suit_may_be_apart(gap, found):
+    photo = Image.new("RGB", (400, 400), "white")
+    pen = demo_deck.Pen(photo)
+    pen.matrix, pen.origin = np.eye(2), np.zeros(2)
+    pen.text("7", "DejaVuSans-Bold", 100, 100, 20, (0, 0, 0))
+    suit = demo_deck.suit_outline("spades", np.random.default_rng(0))
+    pen.at(100, 100 + 20 * gap, 18).shape(suit, (0, 0, 0), line=False)
+    letter, _ = index_parts(find_indices(np.asarray(photo)))
+    assert (np.linalg.norm(letter - (100, 100), axis=1) < 4).any() == found
+
+
+def test_a_page_of_text_has_few_indices():
+    page = scenes.text_panel(np.random.default_rng(2), (1000, 700))
+    assert len(find_indices(np.asarray(page))) <= INDICES
 
 
 def test_size_of_the_photo_only_scales_the_corners():

@@ -9,6 +9,7 @@ from PIL import Image
 
 import card_photo
 import card_reader as cr
+import card_trust as ct
 import demo_deck
 import scenes
 
@@ -19,13 +20,13 @@ TRUST = {kind: {cr.LEAST: 7.0, "50": 13.0} for kind in ("whole", "corner")}
 def outline(card, x=0, y=0, energy=15.0, size=100, kind="outline"):
     """Lectura de una carta de `size` x 1.4 `size` px con la esquina en (x, y)."""
     box = np.float32([[x, y], [x + size, y], [x + size, y + 1.4 * size], [x, y + 1.4 * size]])
-    return cr.Reading(card, 0.99, False, energy, kind, box)
+    return ct.Reading(card, 0.99, False, energy, kind, box)
 
 
 def corner(card, x=0, y=0, energy=15.0, confidence=0.99):
     """Lectura de un índice de 10 px de letra a palo con la esquina de la carta en (x, y)."""
     box = np.float32([[x, y], [x + 26, y], [x + 26, y + 44], [x, y + 44]])
-    return cr.Reading(card, confidence, energy < 5, energy, "corner", box)
+    return ct.Reading(card, confidence, energy < 5, energy, "corner", box)
 
 
 def opposite_corners(card, energy, confidence=0.99):
@@ -154,15 +155,15 @@ def test_the_surest_is_the_one_that_fills_most_of_the_photo():
 
 
 def test_top_five_are_drawn_from_the_likeliest(monkeypatch):
-    monkeypatch.setattr(cr.plt, "show", lambda: None)
+    monkeypatch.setattr(ct.plt, "show", lambda: None)
     names, probabilities = demo_deck.CLASS_NAMES, np.linspace(0, 0.03, 53)
-    cr.plot_top5(np.zeros((224, 224, 3), np.uint8), probabilities, names, truth="joker")
-    axes = cr.plt.gcf().axes[1]
+    ct.plot_top5(np.zeros((224, 224, 3), np.uint8), probabilities, names, truth="joker")
+    axes = ct.plt.gcf().axes[1]
     shown = [label.get_text() for label in axes.get_yticklabels()]
     assert shown == [cr.cu.card_name(name) for name in names[:-6:-1]]
     widths = [bar.get_width() for bar in axes.patches]
     assert widths == sorted(widths, reverse=True)
-    cr.plt.close()
+    ct.plt.close()
 
 
 def read_with(monkeypatch, trusted, whole, found):
@@ -198,7 +199,7 @@ def test_read_cards_says_what_is_wrong(trusted, tmp_path):
     (tmp_path / "nota.jpg").write_text("hola")
     with pytest.raises(ValueError, match="no es una imagen"):
         cr.read_cards(model, metadata, tmp_path / "nota.jpg")
-    with pytest.raises(ValueError, match="card_trust.fit_trust"):
+    with pytest.raises(ValueError, match="card_training.fit_trust"):
         bare = {key: value for key, value in metadata.items() if key != "trust"}
         cr.read_cards(model, bare, tmp_path / "nota.jpg")
 

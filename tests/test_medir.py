@@ -1,0 +1,55 @@
+"""Lo que cuenta `benchmarks/medir.py`, contado a mano."""
+
+import numpy as np
+import pytest
+from conftest import PROJECT
+
+import card_training as train
+from card_trust import Reading
+
+
+@pytest.fixture
+def medir(monkeypatch):
+    monkeypatch.syspath_prepend(PROJECT / "benchmarks")
+    import medir
+
+    return medir
+
+
+def test_tally_counts_what_is_missing_and_what_is_not_there(medir, monkeypatch, capsys):
+    told = {"bien": "ab", "falta": "a", "sobra": "abc", "rechaza": "aB", "asoma": "abd"}
+
+    def read(model, metadata, source):  # las mayúsculas, rechazadas
+        return [Reading(x.lower(), 0.9, x.isupper(), 9.0) for x in told[source]]
+
+    monkeypatch.setattr(medir.cr, "read_cards", read)
+    cases = [(name, name, ["a", "b"], ["a", "b", "d"] * (name == "asoma")) for name in told]
+    figures = medir.tally(cases, None, None)
+    assert figures["recall"] == {"correct": 8, "total": 10}
+    assert figures["precision"] == {"correct": 8, "total": 9}
+    assert figures["clean"] == {"correct": 2, "total": 5}  # bien y asoma
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [*told][1:4]
+
+
+def test_every_light_hurts_more_by_degrees(medir):
+    photo = np.asarray(medir.make_spread(np.random.default_rng(0), 5, "fan", (320, 240))[0])
+    for kind, (_, degrees) in medir.LIGHTS.items():
+        hurt = [medir.spoil(photo, kind, degree) for degree in degrees]
+        assert all(x.dtype == np.uint8 and x.ndim == 3 for x in hurt), kind
+        if hurt[0].shape == hurt[2].shape == photo.shape:
+            away = [np.abs(x.astype(int) - photo).mean() for x in hurt]
+            assert 0 < away[0] < away[1] < away[2], kind
+    assert medir.spoil(photo, "oscura", 40).mean() == pytest.approx(0.4 * photo.mean(), abs=1)
+    assert medir.spoil(photo, "pequeña", 60).shape == (144, 192, 3)
+
+
+def test_what_is_measured_is_never_trained(medir):
+    assert medir.SEED > 60_000 and medir.SEED != train.TRUST_SEED
+
+
+def test_equal_cards_and_screens_say_what_is_in_them(medir):
+    cases = list(medir.equal_cards())
+    assert len(cases) == 12 and all(len(set(names)) < len(names) for _, _, names, _ in cases)
+    ((_, photo, seen, every),) = medir.screen_scenes("row", [3])
+    assert photo.dtype == np.uint8 and set(seen) <= set(every) and len(every) > 2
+    assert next(medir.screen_scenes("page", [0], 0))[2:] == ([], [])
