@@ -190,7 +190,7 @@ def read_metadata(path):
     try:
         copy = json.loads(path.with_suffix(".json").read_text("utf-8"))
         measures = copy.pop("measures", None) or {}
-    except (OSError, ValueError, AttributeError):  # falta, está a medias o no es un dict
+    except (OSError, ValueError, AttributeError, TypeError):  # falta, a medias o no es un dict
         return metadata
     return {**metadata, "measures": measures} if copy == metadata else metadata
 

@@ -281,5 +281,5 @@ def test_augment_turns_to_any_angle_and_by_quarters(warps, strength, any_angle, 
     augmented(np.zeros((8, 8, 3), np.uint8), 400, strength, 8, **options)
     degrees = np.degrees([math.atan2(matrix[1, 0], matrix[0, 0]) for _, matrix in warps])
     quarters = np.round(degrees / 90)
-    assert set(quarters) == {0, 1} and abs(quarters.mean() - 0.3 * strength) < 0.06
+    assert set(quarters) <= {-1, 0, 1, 2} and abs(quarters.mean() - 0.3 * strength) < 0.08
     assert abs(np.mean(np.abs(degrees - 90 * quarters) > 30) - steep) < 0.05
