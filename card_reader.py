@@ -387,9 +387,7 @@ def read_folder(model, metadata, folder, csv_path):
     done = set(table.file)
     left = [name for name in files if name not in done]
     if done:
-        print(
-            f"{csv_path} tiene {len(done)} fotos; leemos {len(left)} más. Bórralo y las lee todas."
-        )
+        print(f"{csv_path} tiene {len(done)} fotos y faltan {len(left)}. Bórralo para leer todas.")
     csv_path.parent.mkdir(parents=True, exist_ok=True)
     cu.write_atomic(csv_path, as_csv(table, header=True))
     with open(csv_path, "ab") as out:
@@ -421,8 +419,9 @@ def read_table(csv_path):
         raise ValueError(f"{csv_path} no es un CSV de read_folder: elige otro nombre.")
     values = dict.fromkeys(("file", "card", "error"), lambda x: x.removeprefix("'"))
     values["box"] = lambda x: ast.literal_eval(x or "None")
-    table = pd.read_csv(io.BytesIO(whole), converters=values, dtype={"number": "Int64"})
-    table = table.fillna(dict.fromkeys(("file", "card", "error"), ""))
+    types = {"dtype": {"number": "Int64"}, "keep_default_na": False}  # "NA" puede ser un nombre
+    types["na_values"] = dict.fromkeys(("number", "confidence", "refused", "kind"), "")
+    table = pd.read_csv(io.BytesIO(whole), converters=values, **types)
     cut = not data.endswith(b"\n") and len(table)
     return table[table.file != table.file.iloc[-1]] if cut else table
 

@@ -1,6 +1,7 @@
 """Leer una carpeta: fotos rotas, lo que queda fuera, un corte y el CSV que ya estaba."""
 
 import os
+import shutil
 import sys
 
 import numpy as np
@@ -23,11 +24,12 @@ def asked(monkeypatch):
     def read(model, metadata, file):
         names.append(file.name)
         if file.name.startswith("corte") and names.count(file.name) == 1:
+            shutil.copy(file.with_name("salida.csv"), file.with_name("disco"))  # lo ya escrito
             raise KeyboardInterrupt
         if file.name.startswith("falla") and names.count(file.name) == 1:
             raise MemoryError
         box = np.float32([[0, 0.6], [9, 0], [9, 9], [0, 9]])
-        return [ct.Reading(card, 0.98764, False, 9.0, "corner", box) for card in ("a", "b")]
+        return [ct.Reading(card, 0.98764, False, 9.0, "corner", box) for card in ("NA", "b")]
 
     monkeypatch.setattr(cr, "read_cards", read)
     return names
@@ -61,7 +63,7 @@ def test_folder_with_a_broken_picture(trusted, deck, tmp_path):
 def test_an_error_in_a_photo_spares_the_others_and_is_tried_again(asked, tmp_path):
     make(tmp_path, "a.jpg", "falla.jpg", "z.jpg")
     table = cr.read_folder(None, METADATA, tmp_path, tmp_path / "salida.csv")
-    assert list(table.card) == ["a", "b", "", "a", "b"] and table.error[2] == "MemoryError"
+    assert list(table.card) == ["NA", "b", "", "NA", "b"] and table.error[2] == "MemoryError"
     assert table.box[0] == [[0, 1], [9, 0], [9, 9], [0, 9]] and table.confidence[0] == 0.9876
     table = cr.read_folder(None, METADATA, tmp_path, tmp_path / "salida.csv")
     assert asked == ["a.jpg", "falla.jpg", "z.jpg", "falla.jpg"]
@@ -75,7 +77,8 @@ def test_what_was_read_before_a_cut_is_kept(asked, tmp_path, capsys, cut):
     out = tmp_path / "salida.csv"
     with pytest.raises(KeyboardInterrupt):
         cr.read_folder(None, METADATA, tmp_path, out)
-    assert out.read_text().count("\n") == 5  # la cabecera y dos cartas de cada foto
+    on_disk = (tmp_path / "disco").read_text()  # lo que quedaría si la matan
+    assert out.read_text() == on_disk and on_disk.count("\n") == 5  # cabecera y dos cartas por foto
     out.write_text(out.read_text()[: -cut or None])
     table = cr.read_folder(None, METADATA, tmp_path, out)
     again = ["b.jpg"] if cut else []
@@ -83,7 +86,7 @@ def test_what_was_read_before_a_cut_is_kept(asked, tmp_path, capsys, cut):
     assert sorted(table.file) == sorted(2 * ["a.jpg", "b.jpg", "corte.jpg", "d.jpg"])
     assert list(table.number) == 4 * [1, 2] and out.read_text().count(HEADER) == 1
     left = 2 + len(again)
-    assert f"salida.csv tiene {4 - left} fotos; leemos {left} más" in capsys.readouterr().out
+    assert f"salida.csv tiene {4 - left} fotos y faltan {left}" in capsys.readouterr().out
 
 
 def test_a_name_is_no_formula_and_is_known_again(asked, tmp_path):
@@ -115,7 +118,7 @@ def test_folder_is_checked_before_reading(asked, tmp_path):
         ("vacía", "salida.csv", ValueError, "No hay imágenes"),
         ("", "cartas.xlsx", ValueError, r"pide un nombre acabado en \.csv"),
         ("", "cartas", ValueError, r"pide un nombre acabado en \.csv"),
-        ("", "a.jpg/salida.csv", OSError, ""),  # ahí no se puede escribir
+        ("", "a.jpg/salida.csv", OSError, "a.jpg"),  # ahí no se puede escribir
     ):
         with pytest.raises(error, match=message):
             cr.read_folder(None, METADATA, tmp_path / folder, tmp_path / name)
