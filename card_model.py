@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import time
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -146,6 +147,8 @@ def save_model(model, metadata, path):
         metadata: dict que admita JSON.
         path: destino, acabado en .h5; el JSON lleva el mismo nombre.
 
+    Un modelo anterior con ese nombre queda al lado, con su fecha en el nombre.
+
     Raises:
         OSError: no se pudo escribir (disco lleno, permisos). El modelo anterior sigue, salvo que lo
             que falte sea solo el `.json`, su copia.
@@ -159,6 +162,13 @@ def save_model(model, metadata, path):
             config = json.loads(file.attrs["model_config"], object_hook=drop_new_keys)
             file.attrs["model_config"] = json.dumps(config)
             file.attrs["metadata"] = text
+        if path.exists():
+            saved = time.strftime("%Y%m%d-%H%M%S", time.localtime(path.stat().st_mtime))
+            former = path.with_stem(f"{path.stem}-{saved}")
+            for suffix in (".h5", ".json"):
+                if path.with_suffix(suffix).exists():
+                    shutil.copy2(path.with_suffix(suffix), former.with_suffix(suffix))
+            print(f"El modelo anterior queda en {former}.")
     except (OSError, RuntimeError) as error:  # h5py usa los dos si el disco se llena
         draft.unlink(missing_ok=True)
         raise OSError(f"No se pudo guardar {path} ({error}). El anterior sigue intacto.") from error

@@ -21,8 +21,8 @@ from tqdm.auto import tqdm
 import card_model as cm
 import card_photo
 import card_utils as cu
+from card_names import RANKS, card_name
 from card_trust import get_trust, judge_images
-from demo_deck import RANKS
 
 CHUNK = 256  # recortes a la vez: la memoria no crece con lo que haya en la foto
 SURE = 0.8  # confianza de lo que se da por carta
@@ -273,7 +273,7 @@ def reading_order(cards):
 def short_name(card):
     """La carta en dos o tres signos: "A♠", "10♥"; el comodín, entero."""
     rank, _, suit = card.partition(" of ")
-    return RANKS.get(rank, rank) + SYMBOLS[suit] if suit in SYMBOLS else cu.card_name(card)
+    return RANKS.get(rank, rank) + SYMBOLS[suit] if suit in SYMBOLS else card_name(card)
 
 
 def plot_readings(source, readings, ax=None):
@@ -291,7 +291,7 @@ def plot_readings(source, readings, ax=None):
     ax.imshow(photo)
     ax.axis("off")
     first = readings[0]
-    text = f"{cu.card_name(first.card)} ({100 * first.confidence:.0f} %)"
+    text = f"{card_name(first.card)} ({100 * first.confidence:.0f} %)"
     if first.refused:
         text = f"No parece una carta; lo más cercano: {text}"
     ax.set_title(text if len(readings) == 1 else f"Cartas leídas: {len(readings)}")
@@ -430,5 +430,5 @@ if __name__ == "__main__":  # python card_reader.py foto.jpg ...
     network, facts = cm.load_model()
     for photo in sys.argv[1:]:
         told = [r for r in read_cards(network, facts, photo) if not r.refused]
-        cards = [f"{cu.card_name(r.card)} ({100 * r.confidence:.0f} %)" for r in told]
+        cards = [f"{card_name(r.card)} ({100 * r.confidence:.0f} %)" for r in told]
         print(f"{photo}: {', '.join(cards) or 'ninguna carta'}")

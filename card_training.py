@@ -18,10 +18,10 @@ import tensorflow as tf
 
 import card_trust as ct
 import card_utils as cu
-from demo_deck import CLASS_NAMES
-from free_deck import as_jpg, draw_free_cards
-from no_cards import draw_no_cards, reframe
-from scenes import draw_candidates
+from card_names import CLASS_NAMES
+from drawing.free_deck import as_jpg, draw_free_cards
+from drawing.no_cards import draw_no_cards, reframe
+from drawing.scenes import draw_candidates
 
 FIGURES = "jack", "queen", "king", "joker"
 PERCENTILES = 0.5, 1, 2, 5, 10, 20, 50
@@ -434,7 +434,7 @@ def strategy():
     return tf.distribute.get_strategy()
 
 
-def fit(model, draw, valid, phases, run, *, batch, rate, weight_decay, seed, corner=0.2):
+def fit(model, draw, valid, phases, run, *, batch, rate, seed, weight_decay=0.02, corner=0.2):
     """Entrena por fases. Un entrenamiento cortado sigue, y el que acabó se carga y no se repite.
 
     La tasa de AdamW sube media época, para no romper los pesos, y baja como un coseno hasta cero al
@@ -448,7 +448,7 @@ def fit(model, draw, valid, phases, run, *, batch, rate, weight_decay, seed, cor
         phases: lista de [épocas, lado en píxeles, fuerza del aumento].
         run: carpeta de `run_folder`.
         batch: imágenes por lote.
-        rate, weight_decay: tasa máxima y decaimiento de AdamW.
+        rate, weight_decay: tasa máxima y decaimiento de AdamW; sin decaimiento es Adam.
         seed: del orden y del aumento.
         corner: la de `augment`.
     """

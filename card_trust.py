@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 import card_utils as cu
+from card_names import card_name
 
 BATCH = 32  # imágenes por pasada: la memoria no crece con la carpeta
 
@@ -191,15 +192,15 @@ def plot_top5(image, probabilities, class_names, truth=None):
     _, (left, right) = plt.subplots(1, 2, figsize=(8, 2.6), width_ratios=(1, 2), layout="tight")
     left.imshow(image)
     left.axis("off")
-    left.set_title(f"Es: {cu.card_name(truth)}" if truth else "")
+    left.set_title(f"Es: {card_name(truth)}" if truth else "")
     colors = ["tab:green" if name == truth else "tab:gray" for name in names]
-    bars = right.barh([cu.card_name(n) for n in names], 100 * probabilities[best], color=colors)
+    bars = right.barh([card_name(n) for n in names], 100 * probabilities[best], color=colors)
     right.bar_label(bars, fmt="%.1f %%", padding=3)
     right.set(
         xlim=(0, 125),
         xticks=range(0, 101, 20),
         xlabel="probabilidad (%)",
-        title=f"Vemos: {cu.card_name(names[0])}",
+        title=f"Vemos: {card_name(names[0])}",
     )
     right.invert_yaxis()
     plt.show()

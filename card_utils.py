@@ -21,7 +21,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from demo_deck import RANK_NAMES, SPLITS, make_deck
+from card_names import SPLITS
+from drawing.demo_deck import make_deck
 
 KAGGLE_DATASET = "gpiosenka/cards-image-datasetclassification"
 IMAGE_SHAPE = (224, 224, 3)
@@ -34,20 +35,8 @@ DEMO_MODEL, FAULTS = HERE / "models/demo_card_classifier.h5", HERE / "data_fault
 DATA, DEMO_DATA = "card-data", Path("card-data/demo")
 DEMO = "baraja dibujada"  # una de las tres procedencias de get_data
 
-SPANISH = "as dos tres cuatro cinco seis siete ocho nueve diez jota reina rey".split()
-RANKS = dict(zip(RANK_NAMES, SPANISH, strict=True))
-SUITS = {"clubs": "tréboles", "diamonds": "diamantes", "hearts": "corazones", "spades": "picas"}
-
 
 # --- Datos -----------------------------------------------------------------------------------
-
-
-def card_name(class_name):
-    """Nombre español de una clase: "ace of clubs" -> "as de tréboles"; otro, tal cual."""
-    rank, _, suit = class_name.partition(" of ")
-    if rank in RANKS and suit in SUITS:
-        return f"{RANKS[rank]} de {SUITS[suit]}"
-    return "comodín" if class_name == "joker" else class_name
 
 
 def get_data(data_dir=DATA):

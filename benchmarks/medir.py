@@ -33,11 +33,12 @@ import card_model as cm
 import card_reader as cr
 import card_trust as ct
 import card_utils as cu
+from card_names import CLASS_NAMES
 from card_training import decode, peak_memory
-from demo_deck import CLASS_NAMES, SQUARE, STYLES, draw_card, photograph, rotation
-from free_deck import draw_free_cards
-from no_cards import KINDS, LOOKALIKES, SIZE
-from scenes import CARD, draw_candidates, lay, make_candidate_scene, make_scene, make_spread
+from drawing.demo_deck import SQUARE, STYLES, draw_card, photograph, rotation
+from drawing.free_deck import draw_free_cards
+from drawing.no_cards import KINDS, LOOKALIKES, SIZE
+from drawing.scenes import CARD, draw_candidates, lay, make_candidate_scene, make_scene, make_spread
 
 SEED = 70_007  # entrenar con SEED 0 a 60 000 no dibuja ninguna de estas
 SIDE = cu.IMAGE_SHAPE[0]

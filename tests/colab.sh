@@ -14,7 +14,7 @@ fi
 .venv-colab/bin/pip install -q -r tests/colab.txt papermill
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
-cp -r ./*.py ./*.ipynb data_faults.csv image1_joker.jpg models "$copy"
+cp -r ./*.py drawing ./*.ipynb data_faults.csv image1_joker.jpg models "$copy"
 cd "$copy"
 papermill="$OLDPWD/.venv-colab/bin/python -m papermill --no-progress-bar -k python3"
 export https_proxy=http://127.0.0.1:9 http_proxy=http://127.0.0.1:9 # sin red, como en las pruebas

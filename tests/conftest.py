@@ -12,7 +12,7 @@ import pytest  # noqa: E402
 
 import card_model as cm  # noqa: E402
 import card_utils as cu  # noqa: E402
-from demo_deck import make_deck  # noqa: E402
+from drawing.demo_deck import make_deck  # noqa: E402
 
 
 def pytest_collection_modifyitems(items):

@@ -13,7 +13,7 @@ from PIL import Image
 
 import card_training as train
 import card_utils as cu
-from demo_deck import CLASS_NAMES, SPLITS
+from card_names import CLASS_NAMES, SPLITS, card_name
 
 
 @pytest.fixture
@@ -122,9 +122,9 @@ def test_a_class_is_the_same_whoever_writes_its_accent(data):
 def test_classes_are_the_53_in_alphabetical_order(data):
     names = cu.find_classes(data)
     assert len(names) == 53 and names == sorted(names)
-    assert cu.card_name(names[0]) == "as de tréboles" and cu.card_name("joker") == "comodín"
-    assert cu.card_name("queen of spades") == "reina de picas"
-    assert cu.card_name("otra cosa") == "otra cosa"
+    assert card_name(names[0]) == "as de tréboles" and card_name("joker") == "comodín"
+    assert card_name("queen of spades") == "reina de picas"
+    assert card_name("otra cosa") == "otra cosa"
 
 
 def test_nested_split_and_hidden_folders_are_understood(data):

@@ -3,13 +3,14 @@
 import pytest
 from PIL import Image
 
-import demo_deck
+from card_names import CLASS_NAMES
+from drawing import demo_deck
 
 
 def test_draws_53_classes_of_224_jpg(tiny_deck):
     files = sorted(tiny_deck.rglob("*.jpg"))
     assert len(files) == 53 * 4
-    assert {file.parent.name for file in files} == set(demo_deck.CLASS_NAMES)
+    assert {file.parent.name for file in files} == set(CLASS_NAMES)
     assert {Image.open(file).size + (Image.open(file).mode,) for file in files} == {
         (224, 224, "RGB")
     }

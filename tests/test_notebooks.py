@@ -39,6 +39,7 @@ def workspace(tmp_path_factory):
     for name in (TRAINING, DEPLOYMENT, *PROJECT.glob("*.py"), "data_faults.csv"):
         shutil.copy(PROJECT / name, folder)
     shutil.copy(PROJECT / "image1_joker.jpg", folder)
+    shutil.copytree(PROJECT / "drawing", folder / "drawing")
     (folder / "models").mkdir()
     for suffix in (".h5", ".json"):
         shutil.copy(cu.PUBLISHED_MODEL.with_suffix(suffix), folder / "models")

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import demo_deck
-import scenes
+from card_names import CLASS_NAMES
 from card_photo import INDICES, find_cards, find_indices, index_parts, overlap, straighten
+from drawing import demo_deck, scenes
 
 
 def put(turns, size=(800, 600), at=((400, 300),), length=380):
@@ -129,7 +129,7 @@ def test_scenes_repeat_with_the_seed():
     one, truth = scenes.make_scene(np.random.default_rng(8), cards=3)
     other, _ = scenes.make_scene(np.random.default_rng(8), cards=3)
     assert one.tobytes() == other.tobytes() and one.size == (1024, 768)
-    assert len(truth) == 3 and {name for name, _ in truth} <= set(demo_deck.CLASS_NAMES)
+    assert len(truth) == 3 and {name for name, _ in truth} <= set(CLASS_NAMES)
     assert all(cv2.contourArea(np.float32(c), oriented=True) > 0 for _, c in truth)
 
 

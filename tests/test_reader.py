@@ -10,8 +10,8 @@ from PIL import Image
 import card_photo
 import card_reader as cr
 import card_trust as ct
-import demo_deck
-import scenes
+from card_names import CLASS_NAMES, card_name
+from drawing import demo_deck, scenes
 
 # La evidencia de una energía de 7 es 0, y la de 13, 1
 TRUST = {kind: {cr.LEAST: 7.0, "50": 13.0} for kind in ("whole", "corner")}
@@ -156,11 +156,11 @@ def test_the_surest_is_the_one_that_fills_most_of_the_photo():
 
 def test_top_five_are_drawn_from_the_likeliest(monkeypatch):
     monkeypatch.setattr(ct.plt, "show", lambda: None)
-    names, probabilities = demo_deck.CLASS_NAMES, np.linspace(0, 0.03, 53)
+    names, probabilities = CLASS_NAMES, np.linspace(0, 0.03, 53)
     ct.plot_top5(np.zeros((224, 224, 3), np.uint8), probabilities, names, truth="joker")
     axes = ct.plt.gcf().axes[1]
     shown = [label.get_text() for label in axes.get_yticklabels()]
-    assert shown == [cr.cu.card_name(name) for name in names[:-6:-1]]
+    assert shown == [card_name(name) for name in names[:-6:-1]]
     widths = [bar.get_width() for bar in axes.patches]
     assert widths == sorted(widths, reverse=True)
     ct.plt.close()
@@ -254,7 +254,7 @@ def told(photo, published):
 
 
 def test_sixty_cards_are_read_by_rows(published):
-    names = [name for name in demo_deck.CLASS_NAMES if name != "joker"]
+    names = [name for name in CLASS_NAMES if name != "joker"]
     names += names[:8]
     places = [(20 + 132 * (k % 12), 20 + 190 * (k // 12)) for k in range(60)]
     found = [r.card for r in cr.read_cards(*published, flat_cards(names, places, (1610, 990), 120))]
@@ -263,7 +263,7 @@ def test_sixty_cards_are_read_by_rows(published):
 
 
 def test_a_game_of_patience_on_the_screen(published):
-    names = [name for name in demo_deck.CLASS_NAMES if name != "joker"][::2]
+    names = [name for name in CLASS_NAMES if name != "joker"][::2]
     places = [(30 + 150 * (k % 7), 30 + 45 * (k // 7)) for k in range(26)]
     found = told(flat_cards(names, places, (1100, 420), 130), published)
     assert (found & Counter(names)).total() >= 22 and (found - Counter(names)).total() <= 1

@@ -10,6 +10,7 @@ from conftest import PROJECT
 
 import card_model as cm
 import card_utils as cu
+from card_names import card_name
 
 README, REPORT = ((PROJECT / name).read_text("utf-8") for name in ("README.md", "Reporte_DL.md"))
 OTHERS = REPORT[REPORT.index("## 7. Frente a otros") : REPORT.index("## 8.")]  # leído, no medido
@@ -88,7 +89,7 @@ def test_what_despliegue_prints_is_in_the_record(metadata):
 
 def test_errors_of_test_are_named_one_by_one(metadata):
     rows = [
-        f"| `{e['file']}` | {cu.card_name(e['truth'])} | {cu.card_name(e['answer'])} |"
+        f"| `{e['file']}` | {card_name(e['truth'])} | {card_name(e['answer'])} |"
         for e in metadata["measures"]["trust"]["errors"]
     ]
     assert re.findall(r"(?m)^\| `test/.+?\|.+?\|.+?\|", REPORT) == rows

@@ -9,11 +9,9 @@ from conftest import PROJECT
 
 import card_training as train
 import card_utils as cu
-import demo_deck
-import free_deck
-import no_cards
-import scenes
+from card_names import CLASS_NAMES
 from card_photo import index_corners, index_parts
+from drawing import demo_deck, free_deck, no_cards, scenes
 
 SHAPE = 224, 224, 3
 WHOLE, ZOOMED, CORNER = {"corner": 0}, {"corner": 1}, {"is_corner": True}
@@ -30,7 +28,7 @@ def test_free_cards_are_balanced_repeatable_and_a_quarter_are_corners_among_othe
     assert not is_corner[:159].any() and 35 < is_corner.sum() <= 52
     for i in range(140, 212):
         rng = np.random.default_rng([3, i])
-        whole, _ = free_deck.draw_free_card(demo_deck.CLASS_NAMES[labels[i]], rng)
+        whole, _ = free_deck.draw_free_card(CLASS_NAMES[labels[i]], rng)
         whole = cv2.resize(whole, (224, 224), interpolation=cv2.INTER_AREA)
         assert (images[i] == free_deck.as_jpg(whole, rng)) != is_corner[i]
 
@@ -112,7 +110,7 @@ def test_an_index_is_labelled_only_where_it_is_and_as_it_is():
         letter, suit = places.reshape(-1, 2, 2).swapaxes(0, 1)
         boxes = index_corners(letter, suit)
         assert np.allclose(index_parts(boxes), (letter, suit))
-        assert [demo_deck.CLASS_NAMES[k] for k in scenes.label_indices(boxes, cards)] == [*names]
+        assert [CLASS_NAMES[k] for k in scenes.label_indices(boxes, cards)] == [*names]
         assert (scenes.label_indices(index_corners(suit, letter), cards) == -2).all()
         assert (scenes.label_indices(boxes + 5000, cards) == -1).all()
         for shift in range(1, len(names)):

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from card_names import CLASS_NAMES
 from card_photo import find_cards, find_indices, index_parts, overlap, sharpen, straighten
-from demo_deck import (
-    CLASS_NAMES,
+from drawing.demo_deck import (
     HEIGHT,
     SQUARE,
     STYLES,
@@ -28,8 +28,8 @@ from demo_deck import (
     texture,
     warp,
 )
-from free_deck import as_jpg, draw_free_card
-from no_cards import TEXT_FONTS, WORDS
+from drawing.free_deck import as_jpg, draw_free_card
+from drawing.no_cards import TEXT_FONTS, WORDS
 
 CARD = SQUARE * (WIDTH / HEIGHT / 2, 0.5)  # de lado largo 1
 

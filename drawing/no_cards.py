@@ -11,14 +11,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
-from demo_deck import (
-    CLASS_NAMES,
+from card_names import CLASS_NAMES, RANK_NAMES, RANKS, SUITS
+from drawing.demo_deck import (
     HEIGHT,
     PIPS,
-    RANK_NAMES,
-    RANKS,
     SQUARE,
-    SUITS,
     WHITE,
     WIDTH,
     Pen,
@@ -36,7 +33,7 @@ from demo_deck import (
     star,
     texture,
 )
-from free_deck import draw_free_card, draw_free_index, free_paper, free_style
+from drawing.free_deck import draw_free_card, draw_free_index, free_paper, free_style
 
 SIZE = (224, 224)
 WORDS = (

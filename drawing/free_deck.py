@@ -13,16 +13,13 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
+from card_names import CLASS_NAMES, RANK_NAMES, RANKS, SUITS
 from card_photo import index_corners, sharpen
-from demo_deck import (
-    CLASS_NAMES,
+from drawing.demo_deck import (
     FONTS,
     HEIGHT,
     PALETTES,
-    RANK_NAMES,
-    RANKS,
     SQUARE,
-    SUITS,
     WHITE,
     WIDTH,
     Pen,

@@ -15,13 +15,10 @@ import numpy as np
 from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
+from card_names import CLASS_NAMES, RANKS, SPLITS, SUITS
+
 VERSION = 1  # se sube cuando cambia el dibujo: una baraja de otra versión no se reutiliza
-SPLITS = ("train", "valid", "test")
 PER_CLASS = {"train": 10, "valid": 3, "test": 5}
-SUITS = ("clubs", "diamonds", "hearts", "spades")
-RANK_NAMES = "ace two three four five six seven eight nine ten jack queen king".split()
-RANKS = dict(zip(RANK_NAMES, "A 2 3 4 5 6 7 8 9 10 J Q K".split(), strict=True))
-CLASS_NAMES = sorted([f"{rank} of {suit}" for rank in RANKS for suit in SUITS] + ["joker"])
 WIDTH, HEIGHT = 250, 350  # la carta en sus unidades (2.5 x 3.5 pulgadas), origen en el centro
 
 # Sitio de los palos, en columnas y filas extremas (+-1); los de la mitad baja van invertidos.
