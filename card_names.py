@@ -9,6 +9,7 @@ CLASS_NAMES = sorted([f"{rank} of {suit}" for rank in RANKS for suit in SUITS] +
 SPANISH = "as dos tres cuatro cinco seis siete ocho nueve diez jota reina rey".split()
 SPANISH = dict(zip(RANK_NAMES, SPANISH, strict=True))
 SPANISH |= {"clubs": "tréboles", "diamonds": "diamantes", "hearts": "corazones", "spades": "picas"}
+SYMBOLS = {"clubs": "♣", "diamonds": "♦", "hearts": "♥", "spades": "♠"}
 
 
 def card_name(class_name):
@@ -17,3 +18,9 @@ def card_name(class_name):
     if rank in RANKS and suit in SUITS:
         return f"{SPANISH[rank]} de {SPANISH[suit]}"
     return "comodín" if class_name == "joker" else class_name
+
+
+def short_name(card):
+    """La carta en dos o tres signos: "A♠", "10♥"; el comodín, entero."""
+    rank, _, suit = card.partition(" of ")
+    return RANKS.get(rank, rank) + SYMBOLS[suit] if suit in SYMBOLS else card_name(card)

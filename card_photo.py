@@ -385,6 +385,36 @@ def index_parts(boxes):
     return letter, letter + down
 
 
+def index_size(box):
+    """De la letra al palo, en píxeles, en una esquina [4, 2]."""
+    letter, suit = index_parts(box[None])
+    return float(np.linalg.norm(suit - letter))
+
+
+def index_middle(box):
+    """Entre la letra y el palo, [2] en píxeles, de una esquina [4, 2]."""
+    return np.mean(index_parts(box[None]), axis=0)[0]
+
+
+def placed(one, other):
+    """Dónde está la esquina `other`, [4, 2], vista desde `one`.
+
+    Returns:
+        (facing, along, across): coseno del giro entre las dos, y lo que hay hacia abajo y hacia la
+        derecha de `one`, en veces el tamaño medio de sus índices.
+    """
+    axes = [np.stack([box[1] - box[0], box[3] - box[0]]) for box in (one, other)]
+    (right, down), (_, back) = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in axes)
+    away = index_middle(other) - index_middle(one)
+    away /= np.sqrt(index_size(one) * index_size(other))
+    return down @ back, away @ down, away @ right
+
+
+def contains(box, point):
+    """Si un cuadrilátero [4, 2] tiene dentro un punto [2]."""
+    return cv2.pointPolygonTest(np.float32(box), np.float32(point).tolist(), False) >= 0
+
+
 def straighten(photo, corners, size=(224, 224)):
     """Endereza una carta de la foto, aplastada como las del conjunto de datos.
 

@@ -4,7 +4,7 @@ Todo parte de los logits de la red ya entrenada. Lo que ajusta `card_training.fi
 metadatos del modelo, clave "trust".
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import keras
@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 import card_utils as cu
-from card_names import card_name
+from card_names import card_name, short_name
 
 BATCH = 32  # imágenes por pasada: la memoria no crece con la carpeta
 
@@ -204,6 +204,39 @@ def plot_top5(image, probabilities, class_names, truth=None):
     )
     right.invert_yaxis()
     plt.show()
+
+
+def plot_readings(source, readings, ax=None):
+    """Dibuja la foto con lo que se vio de cada carta, y su nombre donde no tapa el índice.
+
+    Args:
+        source: la foto, como se dio a `card_reader.read_cards`.
+        readings: lo que da `card_reader.read_cards`.
+        ax: ejes de Matplotlib en que dibujar; None: una figura nueva, que se muestra.
+    """
+    photo, scale = cu.open_scaled(source)
+    readings = [replace(r, box=r.box / scale) for r in readings]
+    alone = ax is None
+    ax = plt.subplots(figsize=(5.5, 4.2), layout="tight")[1] if alone else ax
+    ax.imshow(photo)
+    ax.axis("off")
+    first, kind = (
+        readings[0],
+        "Ninguna carta clara; lo más cercano: " if readings[0].refused else "",
+    )
+    text = f"{kind}{card_name(first.card)} ({100 * first.confidence:.0f} %)"
+    ax.set_title(text if len(readings) == 1 else f"Cartas leídas: {len(readings)}")
+    label = {"ha": "center", "va": "center", "fontsize": 9}
+    for i, r in enumerate(readings):
+        if r.kind == "whole":
+            continue
+        color = f"C{i % 10}"  # el mismo en el borde y en el nombre
+        ax.add_patch(plt.Polygon(r.box, fill=False, edgecolor=color, linewidth=2))
+        # El de una esquina, más allá de su borde: el índice queda a la vista
+        at = r.box.mean(0) if r.kind == "outline" else 1.15 * r.box[0] - 0.15 * r.box[2]
+        ax.text(*at, short_name(r.card), **label, bbox={"fc": "white", "ec": color, "pad": 2})
+    if alone:
+        plt.show()
 
 
 def grad_cam(model, image, class_index=None):

@@ -98,10 +98,10 @@ def test_errors_of_test_are_named_one_by_one(metadata):
 def test_ablation_rows_are_those_of_the_record():
     record = PROJECT / "benchmarks/ablacion_anterior.csv"
     rows = list(csv.DictReader(record.open(encoding="utf-8")))
-    keys = ("receta", "minutos", "valid", "esquinas", "otras barajas")
-    told = {f"| {' | '.join(row[key] for key in keys)} |" for row in rows}
+    keys = ("receta", "valid", "esquinas", "otras barajas")
+    known = {f"| {' | '.join(row[key] for key in keys)} |" for row in rows}
     table = REPORT.split(f"| {' | '.join(keys)} |")[1].split("\n\n")[0]
-    assert told and set(table.split("\n")[2:]) == told
+    assert len(table.split("\n")) > 8 and set(table.split("\n")[2:]) <= known
 
 
 @pytest.mark.parametrize("script", sorted((PROJECT / "benchmarks").glob("*.py")))
@@ -111,7 +111,7 @@ def test_what_the_scripts_import_exists(script, monkeypatch):
 
 
 def test_they_are_short_enough_to_be_read():
-    assert len(README.splitlines()) <= 95
-    assert len(REPORT.split()) <= 3500
+    assert len(README.splitlines()) <= 90
+    assert len(REPORT.split()) <= 3200
     figures = sorted(path.stem for path in (PROJECT / "reporte").iterdir())
     assert sorted(re.findall(r"!\[.+?\]\(reporte/(\w+)\.png\)", REPORT)) == figures
