@@ -10,7 +10,7 @@ import numpy as np
 
 WORK_SIDE = 640  # px del lado mayor con que se busca
 MIN_AREA = 0.005  # de la foto
-MIN_SIDE = 48  # px de la foto en el lado corto: menos no se lee, y así un palo no es una carta
+MIN_SHORT = 48  # px de la foto en el lado corto: menos no se lee, y así un palo no es una carta
 MAX_CARDS = 60
 ASPECT = 2.5 / 3.5  # ancho entre alto de un naipe de póquer; el de bridge, 2.25 / 3.5
 FOCAL = 1.1  # del lado mayor: entre el gran angular de un móvil (0.75) y su teleobjetivo
@@ -54,7 +54,7 @@ def find_cards(photo):
     found = []
     for i in np.argsort(-quality):
         short = np.linalg.norm(quads[i, 1] - quads[i, 0]) / scale
-        if seen[i] < SUPPORT or short < MIN_SIDE or len(found) == MAX_CARDS:
+        if seen[i] < SUPPORT or short < MIN_SHORT or len(found) == MAX_CARDS:
             continue
         # Dentro de otra solo vale la que se ve mejor que ella: la carta, y no lo que lleva impreso
         least = [(j, 0.3 if seen[i] > seen[j] else 0) for j in found]

@@ -5,15 +5,15 @@ python benchmarks/medir.py MODELO DATOS [--field CAMPO] [--only PARTE ...]
 Partes: stress (valid dañado y barajas dibujadas), trust (calibración y rechazo), no_cards (lo
 que no es una carta), candidates (lo que propone el lector), field (esquinas de valid y, con CAMPO,
 otras barajas, mesas y manos), light (las fotos de CAMPO con mala luz), scenes (fotos dibujadas),
-screens (pantallas, texto y cartas iguales), mobile (LiteRT) y folder (leer una carpeta). CAMPO es
-una carpeta con LABELS.csv (file, group, labels). `no_cards` necesita `pip install scikit-image
-scikit-learn`.
+screens (pantallas, texto y cartas iguales) y mobile (LiteRT). CAMPO es una carpeta con LABELS.csv
+(file, group, labels). `no_cards` necesita `pip install scikit-image scikit-learn`.
 
 Solo trust y mobile leen `test`: son para un modelo ya elegido.
 """
 
 import argparse
 import csv
+import inspect
 import json
 import os
 import sys
@@ -34,8 +34,8 @@ import card_reader as cr
 import card_trust as ct
 import card_utils as cu
 from card_names import CLASS_NAMES
-from card_training import decode, peak_memory
-from drawing.demo_deck import SQUARE, STYLES, draw_card, photograph, rotation
+from card_training import decode
+from drawing.demo_deck import SQUARE, draw_card, rotation
 from drawing.free_deck import draw_free_cards
 from drawing.no_cards import KINDS, LOOKALIKES, SIZE
 from drawing.scenes import CARD, draw_candidates, lay, make_candidate_scene, make_scene, make_spread
@@ -92,17 +92,7 @@ def on_table(image, corners, rng):
 
 
 def damage(image, kind, degree, rng):
-    """Una imagen con un daño.
-
-    Args:
-        image: uint8 [224, 224, 3] en 0..255.
-        kind: clave de STRESSES.
-        degree: grado, en la unidad que da STRESSES.
-        rng: `numpy.random.Generator`, de donde salen sentidos, lugares y fondos.
-
-    Returns:
-        uint8 [224, 224, 3].
-    """
+    """Una imagen uint8 [224, 224, 3] con un daño de `STRESSES`, en un grado de su unidad."""
     x, share, side = image.astype(np.float32), degree / 100, rng.choice([-1, 1])
     square = SQUARE / 2
     if kind == "giro":  # encogida lo justo para que quepa entera
@@ -141,7 +131,7 @@ def damage(image, kind, degree, rng):
     return np.clip(x, 0, 255).astype(np.uint8)
 
 
-def stress(model, metadata, data, field):
+def stress(model, metadata, data):
     """`valid` girado, lejos, mal iluminado, borroso, tapado..., y cartas de barajas dibujadas."""
     images, labels, _ = cu.load_split(data, "valid", metadata["class_names"])
     kinds = {}
@@ -182,7 +172,7 @@ def corner(image, share=(0.36, 0.30)):
     return cu.squash(image[:height, :width])
 
 
-def trust(model, metadata, data, field):
+def trust(model, metadata, data):
     """Calibración y rechazo en `test`."""
     names = metadata["class_names"]
     images, labels, files = cu.load_split(data, "test", names)
@@ -217,11 +207,8 @@ def photo_crop(rng, photos):
     return image.transpose(0) if rng.random() < 0.5 else image  # 0: espejo
 
 
-def no_cards(model, metadata, data, field):
-    """Lo que no es una carta, rechazado: dibujos (otra semilla que al entrenar), fotos y parecidos.
-
-    Y las cartas de la baraja dibujada, que no deberían rechazarse.
-    """
+def no_cards(model, metadata, data):
+    """Lo que no es una carta, rechazado: dibujos, fotos y parecidos a un naipe."""
     import matplotlib
     import skimage
     import sklearn.datasets
@@ -247,19 +234,11 @@ def no_cards(model, metadata, data, field):
     alike = [r.refused for r in ct.judge_images(model, metadata, np.stack(alike))]
     images = cu.load_split(data, "valid", metadata["class_names"])[0]
     cards = np.array([r.energy for r in ct.judge_images(model, metadata, images)])
-    deck = []
-    for c, name in enumerate(CLASS_NAMES):
-        for i in range(3):
-            rng = np.random.default_rng([SEED, c, i])
-            style = rng.choice(list(STYLES))
-            deck.append(np.asarray(photograph(draw_card(name, style, rng, 256), rng)))
-    drawn = [r.refused for r in ct.judge_images(model, metadata, np.stack(deck))]
     return {
         "refused": {k: sum(kind[k] for kind in kinds.values()) for k in ("correct", "total")},
         "kinds": kinds,
         "lookalikes": count(alike),
         "auroc": float(np.mean(cards[:, None] > scores)),  # Mann-Whitney
-        "drawn_cards_refused": count(drawn),
     }
 
 
@@ -302,7 +281,7 @@ def read_labels(field, group):
     ]
 
 
-def field(model, metadata, data, folder, several=("multi", "fan")):
+def field(model, metadata, data, photos, several=("multi", "fan")):
     """La esquina sola de las cartas de `valid`; e imágenes de otras barajas, de mesas y de manos.
 
     De una de otra baraja cuenta la primera lectura, también si la rechaza. `several` son los
@@ -311,17 +290,17 @@ def field(model, metadata, data, folder, several=("multi", "fan")):
     images, labels, _ = cu.load_split(data, "valid", metadata["class_names"])
     corners = np.stack([corner(image) for image in images])
     result = {"corners": count(hits(model, corners, labels))}
-    if not folder:  # lo medido antes con sus fotos sigue
+    if not photos:  # lo medido antes con sus fotos sigue
         return {**metadata.get("measures", {}).get("field", {}), **result}
     right = []
-    for name, file, (truth,) in read_labels(folder, "deck"):
+    for name, file, (truth,) in read_labels(photos, "deck"):
         card = cr.read_cards(model, metadata, file)[0].card
         right.append(card == truth)
         if card != truth:
             print(f"{name}: {truth} -> {card}", flush=True)
     result["decks"] = count(right)
     for group in (*several, "not_a_card"):
-        cases = [(*case, []) for case in read_labels(folder, group)]
+        cases = [(*case, []) for case in read_labels(photos, group)]
         if group == "not_a_card":
             cases = [(name, file, [], []) for name, file, *_ in cases]
         result[group] = tally(cases, model, metadata)
@@ -343,18 +322,14 @@ LIGHTS = {
 def spoil(photo, kind, degree):
     """Una foto uint8 [alto, ancho, 3] con un daño de `LIGHTS`."""
     x, share, (high, wide) = photo.astype(np.float32), degree / 100, photo.shape[:2]
-    if kind == "oscura":
-        x *= share
-    elif kind == "sombra":  # media foto
+    if kind in ("oscura", "desenfoque", "JPEG"):
+        return damage(photo, kind, degree, np.random.default_rng(0))
+    if kind == "sombra":  # media foto
         x *= 1 - (1 - share) / (1 + np.exp(-np.linspace(-20, 20, wide)))[:, None]
     elif kind == "lámpara":
         x *= np.array((1.1, 0.85, 0.55)) ** share
-    elif kind == "desenfoque":
-        x = cv2.GaussianBlur(x, None, degree)
     elif kind == "pequeña":
         x = cv2.resize(photo, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
-    elif kind == "JPEG":
-        x = cv2.imdecode(cv2.imencode(".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, degree])[1], 1)
     elif kind == "giro":
         turn = cv2.getRotationMatrix2D((wide / 2, high / 2), degree, 1)
         size = np.abs(turn[:, :2]) @ (wide, high)
@@ -364,9 +339,9 @@ def spoil(photo, kind, degree):
     return np.asarray(x).clip(0, 255).astype(np.uint8)
 
 
-def light(model, metadata, data, folder):
+def light(model, metadata, photos):
     """Las fotos de CAMPO con mesas, manos y sin cartas, con cada daño en sus tres grados."""
-    if not folder:
+    if not photos:
         return metadata.get("measures", {}).get("light", {})
     result = {}
     for kind, (unit, degrees) in LIGHTS.items():
@@ -374,7 +349,7 @@ def light(model, metadata, data, folder):
         for group in ("multi", "fan", "not_a_card"):
             result[kind][group] = []
             for degree in degrees:
-                cases = read_labels(folder, group)
+                cases = read_labels(photos, group)
                 cases = (
                     (n, spoil(cu.open_photo(f), kind, degree), [x for x in t if x], [])
                     for n, f, t in cases
@@ -383,7 +358,7 @@ def light(model, metadata, data, folder):
     return result
 
 
-def screens(model, metadata, data, folder):
+def screens(model, metadata):
     """Pantallas dibujadas, hojas y ventanas de texto, y cartas iguales que se tapan."""
     result = {}
     for layout in ("columns", "pyramid", "row", "poker"):
@@ -422,7 +397,7 @@ def equal_cards():
         yield f"iguales {number}", table.clip(0, 255).astype(np.uint8), names, names
 
 
-def candidates(model, metadata, data, folder):
+def candidates(model, metadata):
     """Lo que propone el lector en fotos dibujadas: cartas bien nombradas, y lo demás callado."""
     images, labels, is_corner = draw_candidates(2000, SEED)
     readings = ct.judge_images(model, metadata, np.stack([decode(image) for image in images]))
@@ -455,7 +430,7 @@ def drawn_scenes(layout, seeds):
         yield f"{layout} {seed}", np.asarray(image), names, [name for name, _ in truth]
 
 
-def scenes(model, metadata, data, folder):
+def scenes(model, metadata):
     """Fotos dibujadas de una carta, de dos a cuatro sueltas, en fila, en cascada y en abanico."""
     result = {}
     for layout in ("one", "apart", "touching", "cascade", "fan"):
@@ -463,7 +438,7 @@ def scenes(model, metadata, data, folder):
     return result
 
 
-# --- Móvil y carpeta -------------------------------------------------------------------------
+# --- Móvil ------------------------------------------------------------------------------------
 
 
 def runner(interpreter):
@@ -479,7 +454,7 @@ def runner(interpreter):
     return run
 
 
-def mobile(model, metadata, data, field):
+def mobile(model, metadata, data):
     """LiteRT frente a Keras en `test`, imagen a imagen y por turnos; el de int8 se queda."""
     from ai_edge_litert.interpreter import Interpreter
 
@@ -517,25 +492,7 @@ def mobile(model, metadata, data, field):
     }
 
 
-def folder(model, metadata, data, field):
-    """Imágenes por segundo y memoria de `read_folder`, con 400 fotos de una carta."""
-    with tempfile.TemporaryDirectory() as scratch:
-        files = [Path(scratch, f"{i:05d}.jpg") for i in range(400)]
-        for i, file in enumerate(files):  # cien cartas distintas, repetidas: dibujarlas es lo lento
-            if i >= 100:
-                file.write_bytes(files[i % 100].read_bytes())
-                continue
-            rng = np.random.default_rng(i)
-            card = draw_card(CLASS_NAMES[i % 53], rng.choice(list(STYLES)), rng, 256)
-            photograph(card, rng).save(file, quality=85)
-        start = time.monotonic()
-        cr.read_folder(model, metadata, scratch, Path(scratch, "cartas.csv"))
-        speed = round(len(files) / (time.monotonic() - start), 1)
-    return {"photos": len(files), "per_second": speed, "memory_gb": peak_memory()}
-
-
-# folder primero: mide la memoria máxima del proceso
-PARTS = (folder, stress, trust, no_cards, candidates, field, light, scenes, screens, mobile)
+PARTS = (stress, trust, no_cards, candidates, field, light, scenes, screens, mobile)
 PARTS = {part.__name__: part for part in PARTS}
 
 
@@ -548,8 +505,11 @@ def main():
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     chosen = parser.parse_args()
     model, metadata = cm.load_model(chosen.model)
+    given = {"model": model, "metadata": {**metadata, "path": chosen.model}}
+    given |= {"data": chosen.data, "photos": chosen.field}
     for name in chosen.only:
-        figures = PARTS[name](model, {**metadata, "path": chosen.model}, chosen.data, chosen.field)
+        wanted = inspect.signature(PARTS[name]).parameters
+        figures = PARTS[name](**{key: given[key] for key in wanted if key in given})
         print(name, json.dumps(figures, ensure_ascii=False), flush=True)
         cm.add_measures(chosen.model, **{name: figures})
 

@@ -87,26 +87,26 @@ def draw_free_index(pen, label, outline, style, color, rng, pip=1.0, tab=None):
     Devuelve [n, 4, 2], en unidades de carta desde su esquina: de cada índice, el centro de la
     letra, el del palo y desde dónde y hasta dónde llega; None si letra y palo no están juntos.
     """
-    layout = rng.choice(("debajo", "encima", "al lado", "enfrente"), p=(0.68, 0.04, 0.16, 0.12))
-    crowded = layout == "al lado" or style.corners == 4
+    layout = rng.choice(("below", "above", "beside", "opposite"), p=(0.68, 0.04, 0.16, 0.12))
+    crowded = layout == "beside" or style.corners == 4
     height = min(style.index, 75 if crowded else 117)
     mask = glyph(label, style.fonts)
     width = height * min(mask.width / mask.height, rng.uniform(0.75, 1.3))
     width = min(width, 62 if style.corners == 4 else 100)
     size, gap = pip * height * rng.uniform(0.5, 0.95), height * rng.uniform(0.06, 0.25)
     size = min(size, 1.5 * width)
-    if height < 45 and layout == "debajo" and rng.random() < 0.2:  # el palo, mayor que la letra
+    if height < 45 and layout == "below" and rng.random() < 0.2:  # el palo, mayor que la letra
         size = pip * height * rng.uniform(1.0, 1.8)
     inset = rng.uniform(3, 15) + 6 * style.border
     left, top = inset - WIDTH / 2, inset - HEIGHT / 2
-    block = max(width, size) if layout in ("debajo", "encima") else width
+    block = max(width, size) if layout in ("below", "above") else width
     rank, suit = (left + block / 2, top + height / 2), None
-    if layout == "debajo":
+    if layout == "below":
         suit = (left + block / 2, top + height + gap + size / 2)
-    elif layout == "encima":
+    elif layout == "above":
         suit = (left + block / 2, top + size / 2)
         rank = (left + block / 2, top + size + gap + height / 2)
-    elif layout == "al lado":
+    elif layout == "beside":
         suit = (left + width + gap + size / 2, top + height / 2)
     else:
         suit = (-left - size / 2, top + size / 2)
@@ -120,7 +120,7 @@ def draw_free_index(pen, label, outline, style, color, rng, pip=1.0, tab=None):
             corner.text(label, style.fonts, side * rank[0], rank[1], height, letter, width)
             if size:
                 draw_pip(corner.at(side * suit[0], suit[1], size), outline, style, color)
-    if not size or layout == "enfrente":
+    if not size or layout == "opposite":
         return None
     rank, suit, half = np.array(rank), np.array(suit), np.array((width, height)) / 2
     low, high = np.minimum(rank - half, suit - size / 2), np.maximum(rank + half, suit + size / 2)
@@ -218,11 +218,11 @@ def draw_covered(card, index, others, rng):
 
     under, over = others
     side, turn, lean = rng.uniform(0.1, 0.9), rng.uniform(0, 14), rng.normal(0, 4)
-    layout = rng.choice(("mano", "cascada", "fila"), p=(0.5, 0.3, 0.2))
-    if layout == "mano":
+    layout = rng.choice(("fan", "cascade", "row"), p=(0.5, 0.3, 0.2))
+    if layout == "fan":
         below = -side * WIDTH, rng.uniform(-0.1, 0.2) * HEIGHT, -turn
         above = right + rng.uniform(3, 60), rng.normal(0, 12), turn
-    elif layout == "cascada":
+    elif layout == "cascade":
         below = rng.normal(0, 5), -side * HEIGHT, lean
         above = rng.normal(0, 5), bottom + rng.uniform(3, 50), lean
     else:
@@ -243,11 +243,11 @@ def draw_face_side(pen, rank, suit, style, color, rng):
     if not label.isascii() and style.fonts.startswith("cm"):  # sin alfabeto cirílico
         style = replace(style, fonts="DejaVuSerif")
     outline, pip, tab = suit_outline(suit, rng), rng.uniform(0.8, 1.2), None
-    kinds = "el suyo", "un palo", "letra", "ilustración", "bufón", "figura", "nada"
+    kinds = "own", "pip", "letter", "art", "jester", "court", "nothing"
     center = rng.choice(kinds, p=(0.34, 0.2, 0.05, 0.16, 0.05, 0.09, 0.11))
     if label == "V":  # la jota francesa y la reina neerlandesa solo difieren en la figura
-        center = "el suyo"
-    if center == "un palo":
+        center = "own"
+    if center == "pip":
         own = rng.random() < 0.75
         big = outline if own else suit_outline(str(rng.choice(SUITS)), rng)
         at = pen.at(*(rng.uniform(-1, 1, 2) * (70, 110)), rng.uniform(50, 200))
@@ -256,19 +256,19 @@ def draw_face_side(pen, rank, suit, style, color, rng):
             pip = 0  # el palo ya se ve
         elif rng.random() < 0.3:
             draw_art(pen.at(0, 0, rng.uniform(0.35, 0.9)), style.paper, rng)
-    elif center == "letra":
+    elif center == "letter":
         pen.text(label, style.fonts, 0, 0, rng.uniform(80, 180), color, 150)
-    elif center == "ilustración":
+    elif center == "art":
         whole = rng.random() < 0.4  # también en las esquinas, y el índice en una pestaña
         tab = style.paper if whole else None
         draw_art(pen.at(0, 0, 1.7 if whole else 1), color, rng)
-    elif center == "bufón":
+    elif center == "jester":
         draw = (draw_jester, draw_juggler)[rng.integers(2)]
         draw(pen.at(0, 5, rng.uniform(0.8, 1)), court_colors(style, rng), rng)
-    elif center == "figura":
+    elif center == "court":
         court = rank if rank in RANK_NAMES[-3:] else str(rng.choice(RANK_NAMES[-3:]))
         draw_court(pen.image, court, outline, style, color, rng)
-    elif center == "el suyo":
+    elif center == "own":
         ornate = rank == "ace" and rng.random() < 0.3
         draw_center(pen, rank, outline, style, ornate, color, rng)
     if style.index > 42 or pip == 0:

@@ -72,7 +72,7 @@ def flat(rng):
     )
 
 
-def gradient(rng):
+def color_ramp(rng):
     """Degradado lineal o radial entre dos colores."""
     y, x = np.mgrid[-1:1:224j, -1:1:224j]
     angle = rng.uniform(0, 2 * np.pi)
@@ -105,7 +105,7 @@ def text_page(rng):
     size, turn = int(np.exp(rng.uniform(np.log(9), np.log(60)))), rng.random()
     columns = int(rng.integers(1, 4)) if size < 22 and not chat else 1
     if chat:  # un panel sobre otra cosa
-        page, size = (gradient, noise, table)[rng.integers(3)](rng), size // 2 + 6
+        page, size = (color_ramp, noise, table)[rng.integers(3)](rng), size // 2 + 6
         page = page.resize((448, 448))
         ImageDraw.Draw(page).rectangle((left // 2, top, 448 - left // 2, 448 - top // 3), paper)
     wide = (448 - left) // columns
@@ -211,7 +211,7 @@ def table(rng):
 KINDS = {
     "ruido": noise,
     "color liso": flat,
-    "degradado": gradient,
+    "degradado": color_ramp,
     "página de texto": text_page,
     "gráfico": plot,
     "carta en blanco": blank_card,
@@ -342,7 +342,7 @@ def card_middle(rng):
     return Image.fromarray(card).resize((small, small), box=box.tolist()).resize(SIZE)
 
 
-def mirrored(rng):
+def mirrored_card(rng):
     """Naipe en un espejo: sus cifras no existen. Sin letras, que en algún idioma son simétricas."""
     rank = str(rng.choice("two three four five six seven nine".split()))
     card, _ = draw_free_card(f"{rank} of {rng.choice(SUITS)}", rng)
@@ -412,7 +412,7 @@ def figure(style, rng):
 def scene(style, rng):
     """Ilustración abstracta sobre papel, un degradado, ruido o una mesa."""
     kind = rng.integers(5)
-    sheet = (gradient, noise, table)[kind](rng) if kind < 3 else free_paper(style, SIZE, rng)
+    sheet = (color_ramp, noise, table)[kind](rng) if kind < 3 else free_paper(style, SIZE, rng)
     sheet = sheet.resize((448, 627))
     if kind or rng.random() < 0.7:
         draw_art(Pen(sheet).at(0, 0, rng.uniform(1, 1.8)), style.inks[0], rng)
@@ -553,7 +553,7 @@ def reframe(image, rng):
     return np.asarray((tarot, trading_card)[rng.integers(2)](rng, picture))  # con título o número
 
 
-LOOKALIKES = strange_deck, bare_number, color_deck, card_middle, mirrored
+LOOKALIKES = strange_deck, bare_number, color_deck, card_middle, mirrored_card
 LOOKALIKES += picture_card, domino, set_card
 LOOKALIKES += tarot, trading_card, court_alone, poster, spanish_figure
 

@@ -214,6 +214,12 @@ def test_wrong_labels_are_repaired_only_where_the_facts_say(tmp_path, deck):
     assert labels.tolist() == [0, 0, 1] and count == 0
 
 
+def test_near_copies_are_those_the_facts_name(monkeypatch):
+    facts = {"near_copy": {1: "a"}, "odd": {0: "a"}, "wrong_label": {2: "a"}}
+    monkeypatch.setattr(train, "known_faults", lambda files, kind: facts[kind])
+    assert train.near_copies(["x", "y", "z"]).tolist() == [False, True, False]
+
+
 def test_the_facts_name_real_classes():
     rows = list(csv.DictReader(open(PROJECT / "data_faults.csv", encoding="utf-8", newline="")))
     wrong = [row for row in rows if row["kind"] == "wrong_label"]

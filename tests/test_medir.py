@@ -5,6 +5,7 @@ import pytest
 from conftest import PROJECT
 
 import card_training as train
+from card_names import CLASS_NAMES
 from card_trust import Reading
 
 
@@ -53,3 +54,20 @@ def test_equal_cards_and_screens_say_what_is_in_them(medir):
     ((_, photo, seen, every),) = medir.screen_scenes("row", [3])
     assert photo.dtype == np.uint8 and set(seen) <= set(every) and len(every) > 2
     assert next(medir.screen_scenes("page", [0], 0))[2:] == ([], [])
+
+
+def test_the_ablation_trains_with_the_parameters_of_the_notebook(medir, monkeypatch, deck):
+    import ablacion
+
+    told = {}
+    images, labels = deck
+    monkeypatch.setattr(ablacion.cu, "find_classes", lambda data: list(CLASS_NAMES))
+    monkeypatch.setattr(ablacion.cu, "load_split", lambda *_, **__: (images, labels, []))
+    monkeypatch.setattr(ablacion.train, "draw_others", lambda count, files, seed: [b""] * count)
+    monkeypatch.setattr(ablacion.train, "fit", lambda *given, **recipe: told.update(recipe))
+    parameters = {**ablacion.defaults(), **ablacion.BASE, "NO_CARDS": 3, "repair": False}
+    ablacion.fit(None, None, parameters, None)
+    known = ablacion.defaults()
+    assert {key: told[key.lower()] for key in ("BATCH", "RATE", "SEED")} == {
+        key: known[key] for key in ("BATCH", "RATE", "SEED")
+    }

@@ -207,7 +207,7 @@ class TestColab:
         colab.files = SimpleNamespace(upload=lambda: {"subida.jpg": b"..."})
         drawn = []
         monkeypatch.setattr(ct, "plot_readings", lambda image, readings: drawn.append(readings))
-        source = code_cells(NOTEBOOKS[1])[-1].source
+        source = "\n".join(cell.source for cell in code_cells(NOTEBOOKS[1])[-2:])
         exec(
             source,
             {

@@ -49,6 +49,14 @@ def test_the_indices_of_a_free_card_are_where_it_says():
     assert len(counts) > 15 and set(counts) == {1, 2, 4}
 
 
+def test_free_cards_speak_several_languages(monkeypatch):
+    told = []
+    monkeypatch.setattr(free_deck, "draw_free_index", lambda pen, label, *rest: told.append(label))
+    for seed in range(60):
+        free_deck.draw_free_card("queen of hearts", np.random.default_rng(seed))
+    assert "Q" in told and len(set(told)) >= 4
+
+
 def test_letters_of_a_language_never_name_two_ranks():
     assert all(len(set(letters.split())) == 4 for letters in free_deck.LETTERS)
 

@@ -27,10 +27,10 @@ def test_temperature_is_recovered(temperature):
 
 
 def test_ece_by_hand():
-    # Dos tramos: seguridad 0.9 y exactitud 0.5 (4 imágenes); 0.3 y 0 (1): (4 * 0.4 + 0.3) / 5
+    # Dos tramos: seguridad 0.9 y exactitud 0.5 (4 imágenes); 0.3 y 1 (1): (4 * 0.4 + 0.7) / 5
     confidence = np.array([0.9, 0.9, 0.9, 0.9, 0.3])
-    correct = np.array([True, True, False, False, False])
-    assert ct.reliability(confidence, correct)["ece"] == pytest.approx(0.38)
+    correct = np.array([True, True, False, False, True])
+    assert ct.reliability(confidence, correct)["ece"] == pytest.approx(0.46)
     assert ct.reliability([1.0, 1.0], [True, True])["ece"] == 0
 
 
