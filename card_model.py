@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import shutil
 import time
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -142,19 +141,20 @@ def fuse(layer):
 def save_model(model, metadata, path):
     """Guarda el modelo `.h5`, con sus metadatos dentro, y una copia de ellos en un `.json`.
 
+    Un modelo anterior con ese nombre queda al lado, con su fecha en el nombre.
+
     Args:
         model: `keras.Model`.
         metadata: dict que admita JSON.
         path: destino, acabado en .h5; el JSON lleva el mismo nombre.
-
-    Un modelo anterior con ese nombre queda al lado, con su fecha en el nombre.
 
     Raises:
         OSError: no se pudo escribir (disco lleno, permisos). El modelo anterior sigue, salvo que lo
             que falte sea solo el `.json`, su copia.
     """
     path, text = Path(path), cu.as_json(metadata)
-    draft = path.with_suffix(".new.h5")
+    draft, mobile = path.with_suffix(".new.h5"), sorted(path.parent.glob(f"{path.stem}_int8.*"))
+    old = [file for file in (path, path.with_suffix(".json"), *mobile) if file.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         model.save(draft, include_optimizer=False)
@@ -163,16 +163,17 @@ def save_model(model, metadata, path):
             file.attrs["model_config"] = json.dumps(config)
             file.attrs["metadata"] = text
         if path.exists():
-            saved = time.strftime("%Y%m%d-%H%M%S", time.localtime(path.stat().st_mtime))
-            former = path.with_stem(f"{path.stem}-{saved}")
-            for suffix in (".h5", ".json"):
-                if path.with_suffix(suffix).exists():
-                    shutil.copy2(path.with_suffix(suffix), former.with_suffix(suffix))
-            print(f"El modelo anterior queda en {former}.")
+            date = time.strftime("%Y%m%d-%H%M%S", time.localtime(path.stat().st_mtime))
+            former = {f: f.with_name(f"{path.stem}-{date}{f.name[len(path.stem) :]}") for f in old}
+            for file in old:
+                cu.write_atomic(former[file], file.read_bytes())
+            print(f"El modelo anterior queda en {former[path]}.")
     except (OSError, RuntimeError) as error:  # h5py usa los dos si el disco se llena
         draft.unlink(missing_ok=True)
         raise OSError(f"No se pudo guardar {path} ({error}). El anterior sigue intacto.") from error
     os.replace(draft, path)
+    for file in old[2:]:  # los del móvil eran del anterior
+        file.unlink()
     cu.write_atomic(path.with_suffix(".json"), text.encode())
 
 

@@ -264,7 +264,7 @@ def find_indices(photo):
     pairs = pair_blobs(centers, sizes, shapes, solid), split_blobs(centers, boxes, shapes)
     letter, suit = (np.concatenate(part) for part in zip(*pairs, strict=True))
     keep = least_crowded(letter, suit, centers, sizes)
-    return index_corners(letter[keep], suit[keep]) / np.float32(scale)
+    return np.float32(index_corners(letter[keep], suit[keep]) / scale)
 
 
 def least_crowded(letter, suit, centers, sizes):

@@ -83,14 +83,13 @@ def one_per_card(readings, trust):
     """Una lectura por carta, de todas las de una foto.
 
     1. De los índices que comparten la letra o el palo queda el más seguro (`best_corners`).
-    2. Los contornos, de menor a mayor: el que tiene dentro otra carta más clara, o dos índices que
-       no pueden ser suyos, no es una carta.
+    2. Los contornos y la foto, de menor a mayor: no es carta el que tiene dentro otra más clara,
+       dos contornos iguales, o dos índices que no pueden ser suyos.
     3. Si lo es, su nombre es el de lo más seguro que tiene dentro, y eso deja de contar.
-    4. Los índices que quedan son cartas, salvo los que son el otro índice de una (`index_place`).
+    4. Los índices que quedan son cartas, salvo el otro de una y el de un comodín sin su opuesto.
 
     Args:
-        readings: lista de `Reading`, con `kind` y `box`.
-        trust: la clave "trust" del modelo.
+        readings: lista de `Reading`, con `kind` y `box`; trust: la clave "trust" del modelo.
 
     Returns:
         Lista de `Reading`.
@@ -108,7 +107,9 @@ def one_per_card(readings, trust):
         if any(evidence(c, trust) > limit for c in inside if c not in mine):
             continue
         clear = [c for c in mine if c.kind == "corner" and evidence(c, trust) > TWICE]
-        if not all(index_place(*two, corners) for two in combinations(clear, 2)):
+        apart = [c.box for c in mine if c.kind != "corner"]
+        one = all(index_place(*two, corners) for two in combinations(clear, 2))
+        if not one or any(overlap(*two) < 0.1 for two in combinations(apart, 2)):
             continue
         best = max([r, *mine], key=lambda c: c.energy)
         frame = next((c for c in (r, *inside) if c.kind == "outline"), r)
@@ -122,9 +123,11 @@ def one_per_card(readings, trust):
         free = [(c, at) for c, at in places if at and ((c, at) not in taken or at == "inside")]
         if free:
             taken.add(free[0])
+        elif any(at for _, at in places) and evidence(r, trust) < TWICE:
+            continue
         elif r.card != "joker" or r in paired:
             cards.append(r)
-    return cards
+    return [replace(r, refused=False) for r in cards]  # también las que confirma otra
 
 
 def evidence(r, trust):
@@ -133,46 +136,43 @@ def evidence(r, trust):
     return (r.energy - usual[LEAST]) / max(usual["50"] - usual[LEAST], 1e-6)
 
 
-def is_sure(r, trust):
-    """Si una lectura basta, ella sola, para dar su carta."""
-    return evidence(r, trust) > 0 and r.confidence > SURE
-
-
-def is_faint(r, trust):
-    """Si una lectura basta con otra que la confirme."""
-    return evidence(r, trust) > -FAINT and r.confidence > FAINT_SURE
+def is_sure(r, trust, alone=True):
+    """Si una lectura basta para dar su carta: ella sola, o con otra que la confirme."""
+    least, confidence = (0, SURE) if alone else (-FAINT, FAINT_SURE)
+    return evidence(r, trust) > least and r.confidence > confidence
 
 
 def disputed(r, readings, trust):
     """Si es la foto entera, y una parte pequeña de ella puede ser otra carta."""
-    rivals = [c for c in readings if r.kind == "whole" and c.card != r.card and is_faint(c, trust)]
-    return any(overlap(c.box, r.box) < 0.2 for c in rivals)
+    rivals = [c for c in readings if c.card != r.card and is_sure(c, trust, alone=False)]
+    return r.kind == "whole" and any(overlap(c.box, r.box) < 0.2 for c in rivals)
 
 
 def best_corners(indices, trust):
     """(Índices seguros que no comparten letra ni palo, los de ellos que confirma su opuesto)."""
-    faint = [r for r in indices if is_faint(r, trust)]
+    faint = [r for r in indices if is_sure(r, trust, alone=False)]
     paired = [r for r in faint if any(opposite(r, c) for c in faint)]
-    worth = [r for r in faint if r in paired or is_sure(r, trust)]
     chosen = []
-    for r in sorted(worth, key=lambda r: evidence(r, trust) + FAINT * (r in paired), reverse=True):
-        if not any(same_evidence(r, c) for c in chosen):
+    for r in sorted(faint, key=lambda r: evidence(r, trust) + FAINT * (r in paired), reverse=True):
+        if (r in paired or is_sure(r, trust)) and not any(same_evidence(r, c) for c in chosen):
             chosen.append(r)
     chosen = [r for r in chosen if not any(surrounds(r, c) for c in chosen)]
-    return chosen, [r for r in paired if r in chosen]
+    paired = [r for r in chosen if any(opposite(r, c) for c in chosen)]
+    return [r for r in chosen if r in paired or is_sure(r, trust)], paired
 
 
 def same_evidence(one, other):
     """Si dos índices propuestos son el mismo: comparten una mancha, o uno ve dentro al otro.
 
-    Uno que ve dentro a otro del mismo nombre y de otro tamaño no lee sus manchas, sino las de él.
+    Uno que ve dentro a otro del mismo nombre, y de otro tamaño o dirección, lee las manchas de él.
     """
     small, large = sorted((index_size(one.box), index_size(other.box)))
     ends = [np.stack(card_photo.index_parts(r.box[None]))[:, 0] for r in (one, other)]
     if np.linalg.norm(ends[0][:, None] - ends[1], axis=2).min() < 0.45 * small:
         return True
     seen = contains(one.box, spot(other)) or contains(other.box, spot(one))
-    return one.card == other.card and seen and large > 1.3 * small
+    unlike = large > 1.3 * small or placed(one.box, other.box)[0] < 0.5
+    return one.card == other.card and seen and unlike
 
 
 def surrounds(corner, area):
@@ -193,12 +193,12 @@ def index_place(corner, card, corners, reach=1.7):
         grown = reach * card.box + (1 - reach) * card.box.mean(0)
         return "inside" if contains(grown, spot(corner)) else None
     facing, along, across = placed(corner.box, card.box)
-    if facing < -0.9 and 2 < along < 22 and abs(across) < 1.9 * along:
+    if facing < -0.9 and 2 < along < 22 and abs(across) < 2.1 * along:
         return "diagonal" if abs(across) > 0.3 * along else "straight"
-    between, reach = (spot(corner) + spot(card)) / 2, np.linalg.norm(spot(corner) - spot(card))
+    between, away = (spot(corner) + spot(card)) / 2, np.linalg.norm(spot(corner) - spot(card))
     others = [spot(c) for c in corners if c not in (corner, card)]
-    alone = all(np.linalg.norm(other - between) > 0.4 * reach for other in others)
-    beside = facing > 0.9 and 3.9 < abs(across) < 12 and abs(along) < 0.35 * abs(across)
+    alone = all(np.linalg.norm(other - between) > 0.4 * away for other in others)
+    beside = facing > 0.9 and 3.9 < abs(across) < 15 and abs(along) < 0.35 * abs(across)
     return "beside" if beside and alone else None
 
 
@@ -231,11 +231,7 @@ def reading_order(cards):
 
 
 def take_photo(path):
-    """En Colab, enseña la cámara y un botón; al pulsarlo guarda la foto en `path`, y lo devuelve.
-
-    Raises:
-        ValueError: no hay cámara o no se le dio permiso.
-    """
+    """`path`, con la foto que se hace en Colab al pulsar un botón; sin cámara, un `ValueError`."""
     from google.colab.output import eval_js  # solo existe en Colab
 
     script = """(async () => {
@@ -269,7 +265,7 @@ def read_folder(model, metadata, folder, csv_path):
     Args:
         model, metadata: lo que da `card_model.load_model`.
         folder: carpeta con las imágenes; también se leen las de sus subcarpetas.
-        csv_path: destino, acabado en .csv; bórralo para leer de nuevo todas las fotos.
+        csv_path: destino, acabado en .csv, uno por carpeta; bórralo para leer todas de nuevo.
 
     Returns:
         `pandas.DataFrame` con las columnas `COLUMNS`; file parte de `folder` y number, de 1 en cada
@@ -346,6 +342,9 @@ def read_table(csv_path):
 if __name__ == "__main__":  # python card_reader.py foto.jpg ...
     network, facts = cm.load_model()
     for photo in sys.argv[1:]:
-        cards = [r for r in read_cards(network, facts, photo) if not r.refused]
-        cards = [f"{card_name(r.card)} ({100 * r.confidence:.0f} %)" for r in cards]
-        print(f"{photo}: {', '.join(cards) or 'ninguna carta'}")
+        try:
+            cards = [r for r in read_cards(network, facts, photo) if not r.refused]
+            cards = [f"{card_name(r.card)} ({100 * r.confidence:.0f} %)" for r in cards]
+            print(f"{photo}: {', '.join(cards) or 'ninguna carta'}")
+        except (FileNotFoundError, ValueError) as error:
+            print(error)

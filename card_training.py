@@ -246,7 +246,7 @@ def make_dataset(
 
 
 def decode(image):
-    """uint8 [224, 224, 3] de un arreglo, una ruta o los bytes de un JPG."""
+    """uint8 [224, 224, 3] de un arreglo, una `Path` o los bytes de un JPG."""
     if isinstance(image, bytes):
         return cv2.cvtColor(cv2.imdecode(np.frombuffer(image, np.uint8), 1), cv2.COLOR_BGR2RGB)
     return cu.read_image(image) if isinstance(image, os.PathLike) else image
@@ -402,7 +402,7 @@ def mend_backup(backup):
     for file in (note, copy):
         try:
             epoch = json.loads(file.read_text("utf-8"))["epoch"]
-        except (OSError, ValueError, KeyError):
+        except (FileNotFoundError, ValueError, KeyError):
             continue
         if file is copy:
             print(f"El corte rompió el último respaldo: seguimos desde la época {epoch}.")
@@ -471,7 +471,8 @@ def fit(model, draw, valid, phases, run, *, batch, rate, seed, weight_decay=0.02
             continue  # la hizo antes de un corte
         images, labels, is_corner = draw(number)
         if not model.compiled:
-            steps = len(images) // batch
+            if not (steps := len(images) // batch):
+                raise ValueError(f"Hay {len(images)} imágenes: pon en BATCH ese número o menos.")
             cosine = keras.optimizers.schedules.CosineDecay(
                 0.0, epochs * steps - steps // 2, warmup_target=rate, warmup_steps=steps // 2
             )
@@ -534,9 +535,9 @@ def fit_trust(model, images, labels):
         labels: int [n].
 
     Returns:
-        dict para la clave "trust" del JSON: temperature, refusal_threshold y, si las clases son
-        las de la baraja francesa, whole y corner: los percentiles `PERCENTILES` de la energía de lo
-        que acierta, con la carta entera y con la esquina que propone el lector.
+        dict para la clave "trust" del JSON: temperature, refusal_threshold y whole, los percentiles
+        `PERCENTILES` de la energía de las cartas acertadas; si las clases son las 53 de Kaggle,
+        también corner, los de las esquinas que propone el lector.
     """
     rng = np.random.default_rng(0)
     copies = [

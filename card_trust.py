@@ -220,12 +220,12 @@ def plot_readings(source, readings, ax=None):
     ax = plt.subplots(figsize=(5.5, 4.2), layout="tight")[1] if alone else ax
     ax.imshow(photo)
     ax.axis("off")
-    first, kind = (
-        readings[0],
-        "Ninguna carta clara; lo más cercano: " if readings[0].refused else "",
-    )
-    text = f"{kind}{card_name(first.card)} ({100 * first.confidence:.0f} %)"
-    ax.set_title(text if len(readings) == 1 else f"Cartas leídas: {len(readings)}")
+    title = f"Cartas leídas: {len(readings)}"
+    if len(readings) == 1:
+        (r,) = readings
+        title = f"{card_name(r.card)} ({100 * r.confidence:.0f} %)"
+        title = f"Ninguna carta clara; lo más cercano: {title}" if r.refused else title
+    ax.set_title(title)
     label = {"ha": "center", "va": "center", "fontsize": 9}
     for i, r in enumerate(readings):
         if r.kind == "whole":

@@ -74,7 +74,7 @@ def fit(data, weights, p, run):
         return train.gather(files, labels, others, p["DRAWN"], p["CANDIDATES"], seed)
 
     model = cm.build_model(len(names), weights, bn_momentum=p["momentum"], side=None)
-    recipe = {key.lower(): p[key] for key in ("BATCH", "RATE", "SEED")}
+    recipe = {key.lower(): p[key] for key in ("BATCH", "RATE", "WEIGHT_DECAY", "SEED") if key in p}
     train.fit(model, draw, valid, p["PHASES"], run, corner=p["corner"], **recipe)
     final = cm.build_model(len(names), None)
     final.set_weights(model.get_weights())
@@ -84,7 +84,8 @@ def fit(data, weights, p, run):
 def add_row(name, path, data, field):
     """Apunta la fila de un modelo ya guardado, con lo que mide `medir.py`."""
     model, m = cm.load_model(path)
-    seen, p = medir.field(model, m, data, field, several=()), m["parameters"]
+    seen, p = medir.field(model, m, field, several=["not_a_card"]), m["parameters"]
+    valid = cu.load_split(data, "valid", m["class_names"])[:2]
     row = {
         "receta": name,
         "semilla": p["SEED"],
@@ -93,7 +94,7 @@ def add_row(name, path, data, field):
         "valid": m["valid"]["correct"],
         "test": m.get("test", {}).get("correct", ""),
         "pérdida en valid": round(m["history"]["val_loss"][-1], 3),
-        "esquinas": seen["corners"]["correct"],
+        "esquinas": medir.corners(model, *valid)["correct"],
         "otras barajas": seen["decks"]["correct"],
         "no naipes": seen["not_a_card"]["clean"]["correct"],
         "máquina": m["environment"]["device"],

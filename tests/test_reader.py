@@ -79,9 +79,11 @@ def test_equal_cards_are_two_if_their_indices_cannot_be_of_one():
     one, turned = opposite_corners("a", 15)
     assert names([one, replace(turned, box=turned.box + (0, -300))]) == ["a", "a"]
     assert names([one, turned, replace(one, box=one.box + (30, 20))]) == ["a", "a"]
-    assert names([outline("a", 0, 0), outline("a", 150, 0)]) == ["a", "a"]
     assert names([outline("a", 0, 0), outline("a", 98, 0)]) == ["a", "a"]  # canto con canto
     assert names([outline("a", 0, 0), outline("a", 40, 0)]) == ["a"]
+    assert (
+        names([outline("a", 0, 0), outline("a", 150, 0), outline("a", 0, 0, 30, 300)]) == ["a"] * 2
+    )
     assert names([outline("a", 0, 0, 20), corner("a", 190, 0)]) == ["a", "a"]
     assert names([outline("a", 0, 0, 20), corner("a", 120, 0)]) == ["a"]  # marco, o contorno corto
 
@@ -110,9 +112,13 @@ def test_the_whole_photo_is_silent_if_a_small_part_may_be_another_card():
 
 
 def test_two_faint_opposite_indices_confirm_each_other():
-    faint, turned = opposite_corners("a", 6, 0.6)
-    assert names([faint]) == names([turned]) == []
-    assert names([faint, turned]) == ["a"]
+    faint, turned = opposite_corners("a", 4.5, 0.6)
+    assert names([faint]) == names([turned]) == [] and faint.refused
+    (card,) = cr.one_per_card([faint, turned], TRUST)
+    assert card.card == "a" and not card.refused
+    # Si lo que la confirmaba es de otra carta, no la confirma
+    other = replace(turned, card="b", energy=15.0, confidence=0.99)
+    assert names([faint, turned, other]) == ["b"]
     beside = corner("a", 97, 123, 6, 0.6)  # sin girar
     assert names([faint, beside]) == []
     # Ni por ancho, ni por estrecho, ni por cerca, ni por tamaño

@@ -56,7 +56,7 @@ def test_the_figures_of_one_thing_are_those_of_its_record(metadata):
         "`test`, la media de dos miradas": m["trust"]["two_looks"],
         "`valid`, con el que se eligió la receta": metadata["valid"],
         "`test` sin casi copias": metadata["test_clean"],
-        "`valid`, viendo solo la esquina de la carta": m["field"]["corners"],
+        "`valid`, viendo solo la esquina de la carta": m["stress"]["corners"],
         "imágenes de otras barajas": m["field"]["decks"],
         "cartas leídas en fotos de mesas": m["field"]["multi"]["recall"],
         "cartas leídas en fotos de manos": m["field"]["fan"]["recall"],
