@@ -5,6 +5,8 @@ girada y en perspectiva, y en una mano solo asoma su índice. Aquí se proponen 
 (`find_cards`) y esquinas con un índice (`find_indices`), sin red: cuál lo es, lo dice ella.
 """
 
+import math
+
 import cv2
 import numpy as np
 
@@ -387,8 +389,7 @@ def index_parts(boxes):
 
 def index_size(box):
     """De la letra al palo, en píxeles, en una esquina [4, 2]."""
-    letter, suit = index_parts(box[None])
-    return float(np.linalg.norm(suit - letter))
+    return math.dist(box[0], box[1]) / (INDEX_BOX[2, 0] - INDEX_BOX[0, 0])
 
 
 def index_middle(box):

@@ -25,7 +25,7 @@ from card_photo import contains, index_size, overlap, placed
 from card_trust import get_trust, judge_images
 
 SURE = 0.8  # confianza de lo que se da por carta
-LEAST = "10"  # percentil de la energía de lo acertado que hace falta
+LEAST = "5"  # percentil de la energía de lo acertado que hace falta
 TWICE = 0.3  # evidencia de dos índices iguales que no pueden ser de una carta
 FAINT, FAINT_SURE = 0.5, 0.5  # lo que se perdona a dos esquinas opuestas que dicen lo mismo
 COLUMNS = "file number card confidence refused kind box error".split()
@@ -204,10 +204,10 @@ def index_place(corner, card, corners, reach=1.7):
 
 def opposite(one, other):
     """Si dos índices dicen lo mismo y están como los de dos esquinas opuestas de una carta."""
+    if one.card != other.card or abs(np.log(index_size(one.box) / index_size(other.box))) > 0.4:
+        return False
     facing, along, across = placed(one.box, other.box)
-    small, large = sorted((index_size(one.box), index_size(other.box)))
-    alike = one.card == other.card and large < 1.5 * small and facing < -0.9
-    return alike and 4 < along < 22 and 0.3 * along < across < 1.1 * along
+    return facing < -0.9 and 4 < along < 22 and 0.3 * along < across < 1.1 * along
 
 
 def card_size(r):
