@@ -172,7 +172,7 @@ def save_model(model, metadata, path):
         draft.unlink(missing_ok=True)
         raise OSError(f"No se pudo guardar {path} ({error}). El anterior sigue intacto.") from error
     os.replace(draft, path)
-    for file in old[2:]:  # los del móvil eran del anterior
+    for file in mobile:  # eran del anterior
         file.unlink()
     cu.write_atomic(path.with_suffix(".json"), text.encode())
 

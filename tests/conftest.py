@@ -11,6 +11,7 @@ sys.path.insert(0, str(PROJECT))
 import pytest  # noqa: E402
 
 import card_model as cm  # noqa: E402
+import card_reader as cr  # noqa: E402
 import card_utils as cu  # noqa: E402
 from drawing.demo_deck import make_deck  # noqa: E402
 
@@ -49,6 +50,6 @@ def deck(tiny_deck, published):
 def trusted(published):
     """El modelo publicado, con una confianza fija: no depende de que su JSON la traiga."""
     model, metadata = published
-    usual = {"10": 7.0, "50": 13.0}
+    usual = {cr.LEAST: 7.0, "50": 13.0}
     trust = {"temperature": 1.0, "refusal_threshold": 6.0, "whole": usual, "corner": usual}
     return model, {**metadata, "trust": trust}

@@ -159,7 +159,7 @@ def test_killed_while_saving(small, tmp_path, monkeypatch, stage):
         raise KeyboardInterrupt
 
     def replace(source, target):
-        if stage == "antes de renombrar" or target.suffix == ".json":
+        if stage == "antes de renombrar" or target == path.with_suffix(".json"):
             raise KeyboardInterrupt
         rename(source, target)
 
@@ -172,6 +172,17 @@ def test_killed_while_saving(small, tmp_path, monkeypatch, stage):
     assert cm.load_model(path)[1]["versión"] == expected
     cm.save_model(model, {**META, "versión": "tercera"}, path)
     assert cm.load_model(path)[1]["versión"] == "tercera"
+
+
+def test_the_former_model_stays_beside_with_its_date(small, tmp_path, capsys):
+    path = tmp_path / "m.h5"
+    cm.save_model(small[0], META, path)
+    (tmp_path / "m_int8.tflite").write_bytes(b"de la vieja")
+    before = {file.suffix: file.read_bytes() for file in tmp_path.iterdir()}
+    cm.save_model(small[0], {**META, "versión": "nueva"}, path)
+    old = {file.suffix: file.read_bytes() for file in tmp_path.glob("m-20*")}
+    assert old == before and not (tmp_path / "m_int8.tflite").exists()
+    assert "El modelo anterior queda en" in capsys.readouterr().out
 
 
 def test_full_disk_keeps_the_old_model(small, tmp_path):
