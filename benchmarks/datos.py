@@ -25,6 +25,7 @@ import cv2
 import numpy as np
 
 import card_utils as cu
+from card_names import SPLITS
 
 RECORD = Path(__file__).with_name("datos.json")
 SIDE, NEAR, ALIGNED = 64, 0.96, 0.98
@@ -86,7 +87,7 @@ def main(data_dir=cu.DATA):
     """Lee todas las imágenes una vez y escribe lo que se ha contado."""
     began, names = time.monotonic(), cu.find_classes(data_dir)
     files, thumbs, sizes, equal = [], [], defaultdict(int), defaultdict(list)
-    for split in cu.SPLITS:
+    for split in SPLITS:
         for name, folder in cu.split_folders(data_dir, split).items():
             for file in cu.image_files(folder):
                 image = cu.open_photo(file)
@@ -106,7 +107,7 @@ def main(data_dir=cu.DATA):
     result = {
         "counts": {
             split: {name: int(np.sum((splits == split) & (classes == name))) for name in names}
-            for split in cu.SPLITS
+            for split in SPLITS
         },
         "sizes": sizes,
         "equal": [group for group in equal.values() if len(group) > 1],

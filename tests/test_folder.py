@@ -106,7 +106,7 @@ def test_what_is_left_out_is_counted(asked, tmp_path, capsys):
     for _ in range(2):  # la segunda vez, también está el CSV
         cr.read_folder(None, METADATA, tmp_path, tmp_path / "salida.csv")
         told = capsys.readouterr().out
-        assert "Quedan fuera: " in told and "1 sin terminación" in told
+        assert "Quedan fuera: 1 .cr2, 2 .mp4, 1 .pdf" in told and "1 sin terminación" in told
     assert asked == ["a.jpg"]
 
 
