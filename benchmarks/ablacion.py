@@ -9,7 +9,6 @@ lee: su columna es la del cuaderno.
 """
 
 import ast
-import csv
 import json
 import os
 import sys
@@ -84,7 +83,7 @@ def fit(data, weights, p, run):
 def add_row(name, path, data, field):
     """Apunta la fila de un modelo ya guardado, con lo que mide `medir.py`."""
     model, m = cm.load_model(path)
-    seen, p = medir.field(model, m, field, several=["not_a_card"]), m["parameters"]
+    p, none = m["parameters"], [(*case, []) for case in medir.read_labels(field, "not_a_card")]
     valid = cu.load_split(data, "valid", m["class_names"])[:2]
     row = {
         "receta": name,
@@ -95,8 +94,8 @@ def add_row(name, path, data, field):
         "test": m.get("test", {}).get("correct", ""),
         "pérdida en valid": round(m["history"]["val_loss"][-1], 3),
         "esquinas": medir.corners(model, *valid)["correct"],
-        "otras barajas": seen["decks"]["correct"],
-        "no naipes": seen["not_a_card"]["clean"]["correct"],
+        "otras barajas": medir.decks(model, m, field)["correct"],
+        "no naipes": medir.tally(none, model, m)["clean"]["correct"],
         "máquina": m["environment"]["device"],
         "fecha": m["date"],
     }
@@ -107,9 +106,8 @@ def add_row(name, path, data, field):
 
 def read_rows():
     """Las filas apuntadas, lista de dict."""
-    if not RECORD.is_file():
-        return []
-    return list(csv.DictReader(RECORD.read_text("utf-8").splitlines()))
+    table = pd.read_csv(RECORD, dtype=str, keep_default_na=False) if RECORD.is_file() else None
+    return [] if table is None else table.to_dict("records")
 
 
 def main(data, weights, field, *paths):

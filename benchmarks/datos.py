@@ -111,10 +111,7 @@ def main(data_dir=cu.DATA):
         },
         "sizes": sizes,
         "equal": [group for group in equal.values() if len(group) > 1],
-        "near": {
-            "limit": NEAR,
-            "across": [[*p[:2], round(p[2], 3), p[3]] for p in across],
-        },
+        "near": {"limit": NEAR, "across": [[*p[:2], round(p[2], 3), p[3]] for p in across]},
         "drawn": {"limit": ALIGNED, "pairs": drawn},
         "minutes": round((time.monotonic() - began) / 60, 1),
         "environment": cu.environment(),

@@ -12,9 +12,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import matplotlib.pyplot as plt
-import numpy as np
+import pandas as pd
 
 import card_model as cm
+import card_training as train
 import card_trust as ct
 import card_utils as cu
 
@@ -23,20 +24,12 @@ FOLDER = cu.HERE / "reporte"
 
 def draw_curves(runs):
     """Exactitud por época en train y valid; un panel por entrenamiento, {título: history}."""
-    size = min(11, 4.2 * len(runs) + 1.5), 3.2
-    _, axes = plt.subplots(
-        1, len(runs), figsize=size, sharey=True, squeeze=False, layout="constrained"
-    )
-    for ax, (title, history) in zip(axes[0], runs.items(), strict=True):
-        epochs = np.array(history["epoch"]) + 1
-        for key, label in (("accuracy", "train"), ("val_accuracy", "valid")):
-            ax.plot(epochs, 100 * np.array(history[key]), label=label)
-        ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.set(xlabel="época", ylim=(0, 101))
-        ax.set_title(title, fontsize=10)
-        ax.grid(alpha=0.4)
-    axes[0, 0].set_ylabel("exactitud (%)")
-    axes[0, -1].legend(loc="lower right")
+    _, axes = plt.subplots(1, len(runs), figsize=(11, 3.2), sharey=True, layout="constrained")
+    for ax, (title, history) in zip(axes, runs.items(), strict=True):
+        table = 100 * pd.DataFrame(history)[["accuracy", "val_accuracy"]]
+        table = table.set_axis(["train", "valid"], axis=1).set_axis(table.index + 1)
+        words = {"xlabel": "época", "ylabel": "exactitud (%)", "title": title}
+        table.plot(ax=ax, ylim=(0, 101), grid=True, legend=ax is axes[-1], **words)
 
 
 def save(name):
@@ -49,12 +42,12 @@ def main():
     """Dibuja las tres figuras."""
     metadata = cm.read_metadata(cu.PUBLISHED_MODEL)
     study = json.loads(Path(__file__).with_name("estudio_2023.json").read_text("utf-8"))
+    plt.switch_backend("agg")  # para que `plt.show` no cierre la figura
     draw_curves({name: run["history"] for name, run in study.items()})
     save("estudio_2023")
-    draw_curves({"El modelo publicado": metadata["history"]})
+    train.plot_history(pd.DataFrame(metadata["history"]), metadata["parameters"]["PHASES"])
     save("entrenamiento")
     trust = metadata["measures"]["trust"]
-    plt.switch_backend("agg")  # para que `plt.show` no cierre la figura
     ct.plot_reliability(**{"sin calibrar": trust["raw"], "calibrada": trust["calibrated"]})
     save("fiabilidad")
 

@@ -99,9 +99,8 @@ def damage(image, kind, degree, rng):
         turn = rotation(np.deg2rad(side * degree))
         x = on_table(x, square @ turn / np.abs(turn[0]).sum() + 0.5, rng)
     elif kind == "inclinación":
-        x = on_table(
-            x, square * (1 - share / 2) + rng.uniform(-share, share, (4, 2)) / 4 + 0.5, rng
-        )
+        moved = square * (1 - share / 2) + rng.uniform(-share, share, (4, 2)) / 4
+        x = on_table(x, moved + 0.5, rng)
     elif kind == "lejos":  # sin el aplastado a un cuadrado: 5 de ancho por 7 de alto
         away = rng.uniform(-0.5, 0.5, 2) * (1 - share)
         x = on_table(x, square * [share * 5 / 7, share] + 0.5 + away, rng)
@@ -141,14 +140,19 @@ def stress(model, metadata, data):
             rng = np.random.default_rng(SEED)
             hurt = np.stack([damage(image, kind, degree, rng) for image in images])
             kinds[kind]["results"].append(count(hits(model, hurt, labels)))
-    none, both = count(hits(model, images, labels)), two_looks(model, images, labels)
+    none = count(hits(model, images, labels))
     every = [none, *(result for kind in kinds.values() for result in kind["results"])]
-    total = {key: sum(result[key] for result in every) for key in none}
     drawn, drawn_labels, is_corner = draw_free_cards(12, SEED)
     right = hits(model, np.stack([decode(image) for image in drawn]), drawn_labels)
-    decks = {"drawn_decks": count(right[~is_corner]), "drawn_corners": count(right[is_corner])}
-    seen = {"two_looks": both, "corners": corners(model, images, labels)}
-    return {"all": total, "none": none, **seen, "kinds": kinds, **decks}
+    return {
+        "all": {key: sum(result[key] for result in every) for key in none},
+        "none": none,
+        "two_looks": two_looks(model, images, labels),
+        "corners": corners(model, images, labels),
+        "kinds": kinds,
+        "drawn_decks": count(right[~is_corner]),
+        "drawn_corners": count(right[is_corner]),
+    }
 
 
 def two_looks(model, images, labels):
@@ -221,18 +225,16 @@ def no_cards(model, metadata, data):
     photos += [Image.fromarray(image) for image in sklearn.datasets.load_sample_images().images]
     draw = {**KINDS, "foto": lambda rng: photo_crop(rng, photos)}
     kinds, scores = {}, []
+
+    def judged(draw, k, many):
+        rngs = [np.random.default_rng([SEED, k, i]) for i in range(many)]
+        return ct.judge_images(model, metadata, np.stack([np.asarray(draw(rng)) for rng in rngs]))
+
     for k, kind in enumerate(draw):
-        rngs = [np.random.default_rng([SEED, k, i]) for i in range(100 if kind == "foto" else 50)]
-        images = np.stack([np.asarray(draw[kind](rng)) for rng in rngs])
-        readings = ct.judge_images(model, metadata, images)
+        readings = judged(draw[kind], k, 100 if kind == "foto" else 50)
         kinds[kind] = count([r.refused for r in readings])
         scores += [r.energy for r in readings]
-    alike = [
-        np.asarray(draw(np.random.default_rng([SEED, k, i])))
-        for k, draw in enumerate(LOOKALIKES)
-        for i in range(40)
-    ]
-    alike = [r.refused for r in ct.judge_images(model, metadata, np.stack(alike))]
+    alike = [r.refused for k, one in enumerate(LOOKALIKES) for r in judged(one, k, 40)]
     images = cu.load_split(data, "valid", metadata["class_names"])[0]
     cards = np.array([r.energy for r in ct.judge_images(model, metadata, images)])
     return {
@@ -279,21 +281,17 @@ def read_labels(field, group):
     return [(name, Path(field, name), [x.strip() for x in row if x.strip()]) for name, row in rows]
 
 
-def field(model, metadata, photos, several=("multi", "fan", "not_a_card")):
-    """Imágenes de otras barajas, de mesas, de manos y sin cartas: los grupos de LABELS.csv.
+def decks(model, metadata, photos):
+    """Las cartas de otras barajas bien nombradas: cuenta la primera lectura, también rechazada."""
+    cases = read_labels(photos, "deck")
+    told = [(cr.read_cards(model, metadata, file)[0].card, truth) for _, file, truth in cases]
+    return count([truth == [card] for card, truth in told])
 
-    De una de otra baraja cuenta la primera lectura, también si la rechaza. `several` son los
-    grupos con varias cartas por foto, o ninguna.
-    """
-    result = {}
-    right = []
-    for name, file, (truth,) in read_labels(photos, "deck"):
-        card = cr.read_cards(model, metadata, file)[0].card
-        right.append(card == truth)
-        if card != truth:
-            print(f"{name}: {truth} -> {card}", flush=True)
-    result["decks"] = count(right)
-    for group in several:
+
+def field(model, metadata, photos):
+    """Imágenes de otras barajas, de mesas, de manos y sin cartas: los grupos de LABELS.csv."""
+    result = {"decks": decks(model, metadata, photos)}
+    for group in ("multi", "fan", "not_a_card"):
         cases = [(*case, []) for case in read_labels(photos, group)]
         result[group] = tally(cases, model, metadata)
     return result
@@ -335,24 +333,21 @@ def light(model, metadata, photos):
     """Las fotos de CAMPO con mesas, manos y sin cartas, con cada daño en sus tres grados."""
     result = {}
     for kind, (unit, degrees) in LIGHTS.items():
-        result[kind] = {"unit": unit, "degrees": degrees}
+        result[kind] = {"unit": unit, "degrees": degrees, "multi": [], "fan": [], "not_a_card": []}
         for group in ("multi", "fan", "not_a_card"):
-            result[kind][group] = []
             for degree in degrees:
-                cases = read_labels(photos, group)
-                cases = ((n, spoil(cu.open_photo(f), kind, degree), t, []) for n, f, t in cases)
+                rows = read_labels(photos, group)
+                cases = ((n, spoil(cu.open_photo(f), kind, degree), t, []) for n, f, t in rows)
                 result[kind][group].append(tally(cases, model, metadata, quiet=True))
     return result
 
 
 def screens(model, metadata):
     """Pantallas dibujadas, hojas y ventanas de texto, y cartas iguales que se tapan."""
-    result = {}
-    for layout in ("columns", "pyramid", "row", "poker"):
-        result[layout] = tally(screen_scenes(layout, range(24)), model, metadata)
-    result["pages"] = tally(screen_scenes("page", range(100), 0), model, metadata)
-    result["equal"] = tally(equal_cards(), model, metadata)
-    return result
+    layouts = "columns", "pyramid", "row", "poker"
+    cases = {name: screen_scenes(name, range(24)) for name in layouts}
+    cases |= {"pages": screen_scenes("page", range(100), 0), "equal": equal_cards()}
+    return {name: tally(case, model, metadata) for name, case in cases.items()}
 
 
 def screen_scenes(layout, seeds, cards=None):
@@ -390,10 +385,8 @@ def candidates(model, metadata):
     readings = ct.judge_images(model, metadata, np.stack([decode(image) for image in images]))
     kinds = ["corner" if corner else "outline" for corner in is_corner]
     readings = [replace(r, kind=kind) for r, kind in zip(readings, kinds, strict=True)]
-    told = np.array([r.card for r in readings])
     named = np.array([cr.is_sure(r, metadata["trust"]) for r in readings])
-    card = labels >= 0
-    right = told == np.array(CLASS_NAMES)[labels]
+    card, right = labels >= 0, np.array([r.card for r in readings]) == np.array(CLASS_NAMES)[labels]
     return {
         "right": count(right[card]),
         "named_right": count(right[card & named]),
@@ -419,32 +412,24 @@ def drawn_scenes(layout, seeds):
 
 def scenes(model, metadata):
     """Fotos dibujadas de una carta, de dos a cuatro sueltas, en fila, en cascada y en abanico."""
-    result = {}
-    for layout in ("one", "apart", "touching", "cascade", "fan"):
-        result[layout] = tally(drawn_scenes(layout, range(60)), model, metadata)
-    return result
+    layouts = "one", "apart", "touching", "cascade", "fan"
+    return {name: tally(drawn_scenes(name, range(60)), model, metadata) for name in layouts}
 
 
 # --- Móvil ------------------------------------------------------------------------------------
 
 
-def runner(interpreter):
-    """Función de float32 [1, 224, 224, 3] a probabilidades [1, clases]."""
-    source = interpreter.get_input_details()[0]["index"]
-    target = interpreter.get_output_details()[0]["index"]
+def runner(content):
+    """Función de float32 [1, 224, 224, 3] a probabilidades [1, clases], de un .tflite en bytes."""
+    from ai_edge_litert.interpreter import Interpreter
 
-    def run(image):
-        interpreter.set_tensor(source, image)
-        interpreter.invoke()
-        return interpreter.get_tensor(target)
-
-    return run
+    run = Interpreter(model_content=content, num_threads=2).get_signature_runner()
+    (name,), (answer,) = run.get_input_details(), run.get_output_details()
+    return lambda image: run(**{name: image})[answer]
 
 
 def mobile(model, metadata, data):
     """LiteRT frente a Keras en `test`, imagen a imagen y por turnos; el de int8 se queda."""
-    from ai_edge_litert.interpreter import Interpreter
-
     images, labels, _ = cu.load_split(data, "test", metadata["class_names"])
     path = Path(metadata["path"])
     runs, sizes = {"keras": model.predict_on_batch}, {"keras": path.stat().st_size}
@@ -453,9 +438,7 @@ def mobile(model, metadata, data):
             folder = path.parent if name == "int8" else Path(scratch)
             file = folder / f"{path.stem}_{name}.tflite"
             cm.export_tflite(model, metadata, file, quantize=name == "int8")
-            interpreter = Interpreter(model_content=file.read_bytes(), num_threads=2)
-            interpreter.allocate_tensors()
-            runs[name], sizes[name] = runner(interpreter), file.stat().st_size
+            runs[name], sizes[name] = runner(file.read_bytes()), file.stat().st_size
     runs["predict_logits"] = lambda image: ct.predict_logits(model, image.astype(np.uint8))
     sizes["predict_logits"] = sizes["keras"]
     answers, times = {name: [] for name in runs}, {name: [] for name in runs}
