@@ -546,30 +546,34 @@ def fit_trust(model, images, labels):
         for image in images
     ]
     logits, labels = ct.predict_logits(model, np.stack(copies)), np.tile(labels, 4)
-    trust = {**trust_from_logits(logits, labels), "whole": energies(logits, labels)}
+    trust = trust_from_logits(logits, labels)
     if model.output_shape[-1] == len(CLASS_NAMES):
         crops, crop_labels, is_corner = draw_candidates(1200, seed=TRUST_SEED)
         chosen = np.flatnonzero(is_corner & (crop_labels >= 0))
         crop_logits = ct.predict_logits(model, np.stack([decode(crops[i]) for i in chosen]))
-        trust["corner"] = energies(crop_logits, crop_labels[chosen])
+        trust["corner"] = percentiles(right_energies(crop_logits, crop_labels[chosen]))
     return trust
 
 
-def energies(logits, labels):
-    """{percentil: energía} de las imágenes acertadas; de todas, si la red no acierta ninguna."""
-    correct = logits.argmax(1) == labels
-    kept = ct.energy(logits[correct] if correct.any() else logits)
-    return {str(p): round(float(np.percentile(kept, p)), 4) for p in PERCENTILES}
-
-
 def trust_from_logits(logits, labels):
-    """La temperatura y el umbral de `fit_trust`, a partir de los logits [n, clases]."""
-    correct = logits.argmax(1) == labels
-    kept = logits[correct] if correct.any() else logits  # una red que no acierta también se guarda
+    """Lo de `fit_trust`, salvo corner, a partir de los logits [n, clases]."""
+    right = right_energies(logits, labels)
     return {
         "temperature": fit_temperature(logits, labels),
-        "refusal_threshold": float(np.quantile(ct.energy(kept), 0.02)),
+        "refusal_threshold": float(np.quantile(right, 0.02)),
+        "whole": percentiles(right),
     }
+
+
+def right_energies(logits, labels):
+    """La energía de las imágenes acertadas; de todas, si la red no acierta ninguna."""
+    correct = logits.argmax(1) == labels
+    return ct.energy(logits[correct] if correct.any() else logits)
+
+
+def percentiles(energies):
+    """{percentil: energía}, de `PERCENTILES`."""
+    return {str(p): round(float(np.percentile(energies, p)), 4) for p in PERCENTILES}
 
 
 def peak_memory():

@@ -37,7 +37,7 @@ def test_ece_by_hand():
 def test_threshold_refuses_two_percent_of_correct_cards():
     logits, labels = synthetic(1.0)
     correct = logits.argmax(1) == labels
-    trust = {**train.trust_from_logits(logits, labels), "whole": {}}
+    trust = train.trust_from_logits(logits, labels)
     readings = ct.judge({"class_names": list("abcdefghij"), "trust": trust}, logits)
     refused = np.array([r.refused for r in readings])
     assert refused[correct].sum() == pytest.approx(0.02 * correct.sum(), abs=1)
