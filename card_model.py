@@ -171,9 +171,9 @@ def save_model(model, metadata, path):
     except (OSError, RuntimeError) as error:  # h5py usa los dos si el disco se llena
         draft.unlink(missing_ok=True)
         raise OSError(f"No se pudo guardar {path} ({error}). El anterior sigue intacto.") from error
-    os.replace(draft, path)
     for file in mobile:  # eran del anterior
         file.unlink()
+    os.replace(draft, path)
     cu.write_atomic(path.with_suffix(".json"), text.encode())
 
 
@@ -221,11 +221,9 @@ def load_model(path=cu.PUBLISHED_MODEL):
     """
     metadata = read_metadata(path)
     model = keras.models.load_model(path, compile=False)
-    if model.output_shape[-1] != len(metadata["class_names"]):
-        raise ValueError(
-            f"{path} da {model.output_shape[-1]} salidas y nombra "
-            f"{len(metadata['class_names'])} clases: no se corresponden."
-        )
+    outputs, names = model.output_shape[-1], metadata.get("class_names", ())
+    if outputs != len(names):
+        raise ValueError(f"{path} da {outputs} salidas y nombra {len(names)} clases.")
     return model, metadata
 
 

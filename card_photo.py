@@ -140,9 +140,8 @@ def gradient(lab):
 
     Va en unidades de un canto claro, que lo es menos en una foto sin grano ni dibujo.
     """
-    dx = cv2.Sobel(cv2.GaussianBlur(lab, (5, 5), 0), cv2.CV_32F, 1, 0)
-    dy = cv2.Sobel(cv2.GaussianBlur(lab, (5, 5), 0), cv2.CV_32F, 0, 1)
-    (x, *dx), (y, *dy) = cv2.split(dx), cv2.split(dy)
+    soft = cv2.GaussianBlur(lab, (5, 5), 0)
+    (x, *dx), (y, *dy) = (cv2.split(cv2.Sobel(soft, cv2.CV_32F, *d)) for d in ((1, 0), (0, 1)))
     for u, v in zip(dx, dy, strict=True):
         more = u * u + v * v > x * x + y * y
         x, y = np.where(more, u, x), np.where(more, v, y)
@@ -220,9 +219,8 @@ def printed(lab, quad):
     """
     card = straighten(lab, quad, (48, 64)).astype(np.int16)
     inner = card[10:-10, 8:-8].reshape(-1, 3)
-    band = np.concatenate([card[2:6, 6:-6], card[-6:-2, 6:-6]]).reshape(-1, 3)
-    sides = np.concatenate([card[6:-6, 2:5], card[6:-6, -5:-2]]).reshape(-1, 3)
-    band = np.concatenate([band, sides])
+    band = card[2:6, 6:-6], card[-6:-2, 6:-6], card[6:-6, 2:5], card[6:-6, -5:-2]
+    band = np.concatenate([part.reshape(-1, 3) for part in band])
     paper = np.median(band, axis=0)
     clean = (np.abs(band - paper).max(1) < 25).mean()
     ink = (np.abs(inner - paper).max(1) > 25).mean()

@@ -112,7 +112,7 @@ def one_per_card(readings, trust):
         if not one or any(overlap(*two) < 0.1 for two in combinations(apart, 2)):
             continue
         best = max([r, *mine], key=lambda c: c.energy)
-        frame = next((c for c in (r, *inside) if c.kind == "outline"), r)
+        frame = next((c for c in (r, *mine) if c.kind == "outline"), r)
         cards = [c for c in cards if c not in inside]
         corners = [c for c in corners if c not in inside]
         cards.append(replace(best, kind=frame.kind, box=frame.box))
@@ -341,7 +341,7 @@ def read_table(csv_path):
 
 if __name__ == "__main__":  # python card_reader.py foto.jpg ...
     network, facts = cm.load_model()
-    for photo in sys.argv[1:]:
+    for photo in sys.argv[1:] or sys.exit("Uso: python card_reader.py foto.jpg ..."):
         try:
             cards = [r for r in read_cards(network, facts, photo) if not r.refused]
             cards = [f"{card_name(r.card)} ({100 * r.confidence:.0f} %)" for r in cards]

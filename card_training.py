@@ -248,7 +248,7 @@ def make_dataset(
 def decode(image):
     """uint8 [224, 224, 3] de un arreglo, una `Path` o los bytes de un JPG."""
     if isinstance(image, bytes):
-        return cv2.cvtColor(cv2.imdecode(np.frombuffer(image, np.uint8), 1), cv2.COLOR_BGR2RGB)
+        return cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR_RGB)
     return cu.read_image(image) if isinstance(image, os.PathLike) else image
 
 

@@ -20,7 +20,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import keras
 import medir
-import numpy as np
 import pandas as pd
 import papermill
 
@@ -124,11 +123,10 @@ def main(data, weights, field, *paths):
         run = train.run_folder(path.parent, p)
         model, names, images, labels = fit(data, weights, p, run)
         history = pd.read_csv(run / "historia.csv").drop_duplicates("epoch", keep="last")
-        correct = int(np.sum(cu.predict(model, images).argmax(1) == labels))
         metadata = {
             "class_names": names,
             "parameters": p,
-            "valid": {"correct": correct, "total": len(labels)},
+            "valid": medir.count(medir.hits(model, images, labels)),
             "trust": train.fit_trust(model, images, labels),
             "history": history.to_dict("list"),
             "minutes": round(history["seconds"].sum() / 60, 1),

@@ -428,10 +428,9 @@ def runner(content):
     return lambda image: run(**{name: image})[answer]
 
 
-def mobile(model, metadata, data):
+def mobile(model, metadata, data, path):
     """LiteRT frente a Keras en `test`, imagen a imagen y por turnos; el de int8 se queda."""
     images, labels, _ = cu.load_split(data, "test", metadata["class_names"])
-    path = Path(metadata["path"])
     runs, sizes = {"keras": model.predict_on_batch}, {"keras": path.stat().st_size}
     with tempfile.TemporaryDirectory() as scratch:
         for name in ("float32", "int8"):
@@ -475,11 +474,12 @@ def main():
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     chosen = parser.parse_args()
     model, metadata = cm.load_model(chosen.model)
-    given = {"model": model, "metadata": {**metadata, "path": chosen.model}}
+    given = {"model": model, "metadata": metadata, "path": Path(chosen.model)}
     given |= {"data": chosen.data, "photos": chosen.field}
     for name in chosen.only:
         if name in ("field", "light") and not chosen.field:
-            continue  # lo medido antes sigue
+            print(f"{name}: sin --field no se mide; lo medido antes sigue.")
+            continue
         wanted = inspect.signature(PARTS[name]).parameters
         figures = PARTS[name](**{key: given[key] for key in wanted if key in given})
         print(name, json.dumps(figures, ensure_ascii=False), flush=True)
