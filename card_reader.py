@@ -24,7 +24,7 @@ from card_names import card_name
 from card_photo import contains, index_size, overlap, placed
 from card_trust import get_trust, judge_images
 
-SURE = 0.8  # confianza de lo que se da por carta
+SURE = {"whole": 0.8, "outline": 0.8, "corner": 0.92}  # confianza de lo que se da por carta
 LEAST = "5"  # percentil de la energía de lo acertado que hace falta
 TWICE = 0.3  # evidencia de dos índices iguales que no pueden ser de una carta
 FAINT, FAINT_SURE = 0.5, 0.5  # lo que se perdona a dos esquinas opuestas que dicen lo mismo
@@ -75,7 +75,7 @@ def surest(readings, trust):
         return not r.refused, r.confidence * card_photo.area(r.box[None])[0] ** 0.1
 
     best = max((r for r in readings if r.kind != "corner"), key=worth)
-    doubtful = best.confidence <= SURE or disputed(best, readings, trust)
+    doubtful = best.confidence <= SURE[best.kind] or disputed(best, readings, trust)
     return replace(best, refused=best.refused or doubtful)
 
 
@@ -138,7 +138,7 @@ def evidence(r, trust):
 
 def is_sure(r, trust, alone=True):
     """Si una lectura basta para dar su carta: ella sola, o con otra que la confirme."""
-    least, confidence = (0, SURE) if alone else (-FAINT, FAINT_SURE)
+    least, confidence = (0, SURE[r.kind]) if alone else (-FAINT, FAINT_SURE)
     return evidence(r, trust) > least and r.confidence > confidence
 
 

@@ -72,7 +72,7 @@ def fit(data, weights, p, run):
         return train.gather(files, labels, others, p["DRAWN"], p["CANDIDATES"], seed)
 
     model = cm.build_model(len(names), weights, bn_momentum=p["momentum"], side=None)
-    recipe = {key.lower(): p[key] for key in ("BATCH", "RATE", "WEIGHT_DECAY", "SEED") if key in p}
+    recipe = {key.lower(): p[key] for key in ("BATCH", "RATE", "SEED")}
     train.fit(model, draw, valid, p["PHASES"], run, corner=p["corner"], **recipe)
     final = cm.build_model(len(names), None)
     final.set_weights(model.get_weights())
