@@ -167,7 +167,7 @@ def save_model(model, metadata, path):
             former = {f: f.with_name(f"{path.stem}-{date}{f.name[len(path.stem) :]}") for f in old}
             for file in old:
                 cu.write_atomic(former[file], file.read_bytes())
-            print(f"El modelo anterior queda en {former[path]}.")
+            print(f"El modelo anterior queda al lado: {former[path].name}.")
     except (OSError, RuntimeError) as error:  # h5py usa los dos si el disco se llena
         draft.unlink(missing_ok=True)
         raise OSError(f"No se pudo guardar {path} ({error}). El anterior sigue intacto.") from error

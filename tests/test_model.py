@@ -182,7 +182,7 @@ def test_the_former_model_stays_beside_with_its_date(small, tmp_path, capsys):
     cm.save_model(small[0], {**META, "versión": "nueva"}, path)
     old = {file.suffix: file.read_bytes() for file in tmp_path.glob("m-20*")}
     assert old == before and not (tmp_path / "m_int8.tflite").exists()
-    assert "El modelo anterior queda en" in capsys.readouterr().out
+    assert "El modelo anterior queda al lado" in capsys.readouterr().out
 
 
 def test_full_disk_keeps_the_old_model(small, tmp_path):
