@@ -58,8 +58,7 @@ def test_training_survives_a_kill_and_deployment_follows(workspace):
     published = workspace / "models" / cu.PUBLISHED_MODEL.name
     before = published.read_bytes()
     phases = ("DEMO_PHASES", "[[2, 96, 0.2], [2, 128, 0.3]]")
-    few = ("DRAWN", 1), ("CANDIDATES", 60), ("NO_CARDS", 30), ("RATE", 0.001)
-    command = papermill_command(TRAINING, phases, *few)
+    command = papermill_command(TRAINING, phases)
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, cwd=workspace, **quiet) as first:
         while not list(workspace.glob("checkpoints/*/respaldo/training_metadata.json")):
