@@ -162,12 +162,12 @@ def save_model(model, metadata, path):
             config = json.loads(file.attrs["model_config"], object_hook=drop_new_keys)
             file.attrs["model_config"] = json.dumps(config)
             file.attrs["metadata"] = text
-        if path.exists():
-            date = time.strftime("%Y%m%d-%H%M%S", time.localtime(path.stat().st_mtime))
+        if old:
+            date = time.strftime("%Y%m%d-%H%M%S", time.localtime(old[0].stat().st_mtime))
             former = {f: f.with_name(f"{path.stem}-{date}{f.name[len(path.stem) :]}") for f in old}
             for file in old:
                 cu.write_atomic(former[file], file.read_bytes())
-            print(f"El modelo anterior queda al lado: {former[path].name}.")
+            print(f"El modelo anterior queda al lado: {former[old[0]].name}.")
     except (OSError, RuntimeError) as error:  # h5py usa los dos si el disco se llena
         draft.unlink(missing_ok=True)
         raise OSError(f"No se pudo guardar {path} ({error}). El anterior sigue intacto.") from error

@@ -90,7 +90,7 @@ class Reading:
     """Lo que se lee en una imagen.
 
     card: nombre de clase más probable; confidence: su probabilidad calibrada, 0..1;
-    refused: no parece una carta; energy: mayor cuanto más lo parece; kind: "outline" si se ve su
+    refused: no hay una carta clara; energy: mayor cuanto más lo parece; kind: "outline" si se ve su
     contorno, "corner" si solo su índice, "whole" si es la foto entera; box: esquinas [4, 2] en
     píxeles de la foto, ya girada según su EXIF.
     """

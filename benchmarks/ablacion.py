@@ -105,8 +105,9 @@ def add_row(name, path, data, field):
 
 def read_rows():
     """Las filas apuntadas, lista de dict."""
-    table = pd.read_csv(RECORD, dtype=str, keep_default_na=False) if RECORD.is_file() else None
-    return [] if table is None else table.to_dict("records")
+    if not RECORD.is_file():
+        return []
+    return pd.read_csv(RECORD, dtype=str, keep_default_na=False).to_dict("records")
 
 
 def main(data, weights, field, *paths):

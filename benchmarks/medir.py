@@ -161,6 +161,12 @@ def two_looks(model, images, labels):
     return count(sum(seen).argmax(1) == labels)
 
 
+def corners(model, images, labels):
+    """Los aciertos viendo solo la esquina superior izquierda: del alto el 36 %, del ancho el 30."""
+    seen = [cu.squash(image[: round(0.36 * SIDE), : round(0.3 * SIDE)]) for image in images]
+    return count(hits(model, np.stack(seen), labels))
+
+
 # --- Confianza -------------------------------------------------------------------------------
 
 
@@ -169,12 +175,6 @@ def perfect_ece(confidence):
     rng, confidence = np.random.default_rng(0), np.asarray(confidence)
     right = rng.random((1000, len(confidence))) < confidence
     return float(np.mean([ct.reliability(confidence, row)["ece"] for row in right]))
-
-
-def corners(model, images, labels):
-    """Los aciertos viendo solo la esquina superior izquierda: del alto el 36 %, del ancho el 30."""
-    seen = [cu.squash(image[: round(0.36 * SIDE), : round(0.3 * SIDE)]) for image in images]
-    return count(hits(model, np.stack(seen), labels))
 
 
 def trust(model, metadata, data):
@@ -477,10 +477,10 @@ def main():
     given = {"model": model, "metadata": metadata, "path": Path(chosen.model)}
     given |= {"data": chosen.data, "photos": chosen.field}
     for name in chosen.only:
-        if name in ("field", "light") and not chosen.field:
+        wanted = inspect.signature(PARTS[name]).parameters
+        if "photos" in wanted and not chosen.field:
             print(f"{name}: sin --field no se mide; lo medido antes sigue.")
             continue
-        wanted = inspect.signature(PARTS[name]).parameters
         figures = PARTS[name](**{key: given[key] for key in wanted if key in given})
         print(name, json.dumps(figures, ensure_ascii=False), flush=True)
         cm.add_measures(chosen.model, **{name: figures})

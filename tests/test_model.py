@@ -183,6 +183,11 @@ def test_the_former_model_stays_beside_with_its_date(small, tmp_path, capsys):
     old = {file.suffix: file.read_bytes() for file in tmp_path.glob("m-20*")}
     assert old == before and not (tmp_path / "m_int8.tflite").exists()
     assert "El modelo anterior queda al lado" in capsys.readouterr().out
+    alone = tmp_path / "solo/m_int8.tflite"  # su .h5 ya no estaba
+    alone.parent.mkdir()
+    alone.write_bytes(b"de la vieja")
+    cm.save_model(small[0], META, alone.with_name("m.h5"))
+    assert [file.read_bytes() for file in alone.parent.glob("m-20*")] == [b"de la vieja"]
 
 
 def test_full_disk_keeps_the_old_model(small, tmp_path):
