@@ -5,6 +5,7 @@ import json
 import os
 import time
 from contextlib import redirect_stdout
+from functools import lru_cache
 from pathlib import Path
 
 import h5py
@@ -13,6 +14,7 @@ import tensorflow as tf
 
 import card_utils as cu
 
+FINDER = cu.HERE / "models/card_finder.weights.h5"  # lo que da `card_training.fit_finder`
 # Opciones de capa posteriores a Keras 3.11, que aquí valen lo mismo que si no estuvieran
 NEW_KEYS = {"input_axes", "output_axes", "renorm", "renorm_clipping", "renorm_momentum"}
 NEW_KEYS |= {"quantization_config"}
@@ -84,6 +86,39 @@ def build_model(class_count, weights="imagenet", bn_momentum=0.98, side=cu.IMAGE
             ) from error
     model.start = start
     return model
+
+
+def build_finder():
+    """La red que dice si una pareja de manchas es un índice, de 62 mil parámetros.
+
+    Returns:
+        `keras.Model` de [b, 32, 32, 3] en 0..255, como los da `card_photo.index_looks`, a lo que
+        parece un índice derecho, [b, 1] en 0..1. La luz no cuenta: cada imagen se normaliza.
+    """
+    image = keras.layers.Input((32, 32, 3))
+    x = keras.layers.LayerNormalization(axis=(1, 2, 3), center=False, scale=False)(image)
+    for width, strides in ((16, 1), (32, 2), (64, 2), (64, 2)):
+        x = keras.layers.Conv2D(width, 3, strides, "same", activation="relu")(x)
+    x = keras.layers.Dropout(0.2)(keras.layers.Flatten()(x))
+    return keras.Model(image, keras.layers.Dense(1, activation="sigmoid")(x))
+
+
+@lru_cache
+def load_finder():
+    """Función de uint8 [n, 32, 32, 3] a lo que dice `build_finder`, con los pesos `FINDER`.
+
+    Raises:
+        FileNotFoundError: falta ese fichero.
+    """
+    if not FINDER.is_file():
+        raise FileNotFoundError(
+            f"Falta {FINDER}, que busca los índices: recupéralo, o entrena otro con "
+            'python -c "import card_training; card_training.fit_finder()".'
+        )
+    model = build_finder()
+    model.load_weights(FINDER)
+    signature = [tf.TensorSpec((None, 32, 32, 3), tf.uint8)]
+    return tf.function(lambda x: model(tf.cast(x, "float32")), input_signature=signature)
 
 
 def reloadable(base):

@@ -10,6 +10,8 @@ import math
 import cv2
 import numpy as np
 
+from card_model import load_finder
+
 WORK_SIDE = 640  # px del lado mayor con que se busca
 MIN_AREA = 0.005  # de la foto
 MIN_SHORT = 48  # px de la foto en el lado corto: menos no se lee, y así un palo no es una carta
@@ -17,11 +19,13 @@ MAX_CARDS = 60
 ASPECT = 2.5 / 3.5  # ancho entre alto de un naipe de póquer; el de bridge, 2.25 / 3.5
 FOCAL = 1.1  # del lado mayor: entre el gran angular de un móvil (0.75) y su teleobjetivo
 SUPPORT = 0.7  # parte del perímetro que ha de verse como canto
-BLOBS, INDICES = 1500, 300  # manchas y parejas que se miran como mucho: una página de texto
-SOLID = 0.7  # lo que llena un palo, también un trébol borroso, de su envolvente convexa
+BLOBS, INDICES = 1500, 60  # manchas que se emparejan e índices que salen, como mucho
+LIKELY = 0.01  # lo que ha de parecer un índice
+SOLID = 0.75  # lo que llena un palo, también un trébol borroso, de su envolvente convexa
 # Esquinas del recorte de un índice desde su letra, en veces la distancia de ella al palo: el de una
 # baraja corriente queda arriba a la izquierda, con el borde de la carta a su lado
 INDEX_BOX = np.array([[-0.62, -0.85], [1.98, -0.85], [1.98, 3.55], [-0.62, 3.55]])
+LOOK_BOX = np.array([[-1.1, -0.9], [1.5, -0.9], [1.5, 1.9], [-1.1, 1.9]])  # lo que se mira de él
 INDEX_SIDE = 1280  # px del lado mayor con que se buscan los índices; una foto pequeña se amplía
 
 
@@ -108,7 +112,8 @@ def plausible(quads, size):
     middle, spill = quads.mean(1), 0.15 * size
     good = (sin > 0.5).all(1) & (area(quads) > MIN_AREA * size.prod())
     good &= (lengths.min(1) > 0.25 * lengths.max(1)) & (area(quads) < 1.02 * size.prod())
-    good &= ((quads > -spill) & (quads < size + spill)).all((1, 2)) & (middle > 0).all(1)
+    good &= ((quads > -spill) & (quads < size + spill)).all((1, 2))
+    good &= ((middle > 0) & (middle < size)).all(1)
     quads = quads[good]
     rays = np.concatenate(
         [(quads - size / 2) / (FOCAL * size.max()), np.ones((len(quads), 4, 1))], 2
@@ -189,6 +194,7 @@ def refine(quad, field):
         x, y = np.rint(points).astype(int).transpose(2, 0, 1)
         x, y = x.clip(0, wide - 1), y.clip(0, high - 1)
         across = np.abs(field[0][y, x] * normal[0] + field[1][y, x] * normal[1])
+        across -= 1e-3 * np.abs(np.arange(-4, 5))  # donde nada cambia, el lado se queda
         edge = points[np.arange(40), across.argmax(1)].astype(np.float32)
         u, v, x, y = cv2.fitLine(edge, cv2.DIST_HUBER, 0, 0.01, 0.01).ravel()
         lines.append((v, -u, u * y - v * x))
@@ -236,24 +242,41 @@ def order(quad):
 def find_indices(photo):
     """Esquinas de carta de una foto que pueden llevar un índice: una letra y, al lado, un palo.
 
-    Busca manchas de tinta sobre papel claro, empareja las vecinas de tamaño semejante, una de ellas
-    maciza como un palo, y parte en dos las alargadas, que pueden ser un índice borroso. De muchas,
-    como en una página de texto, se queda con `INDICES`.
+    Busca manchas de tinta, oscura o clara, empareja las vecinas de tamaño semejante, una de ellas
+    maciza como un palo, y parte en dos las alargadas, que pueden ser un índice borroso. Una red
+    pequeña, `card_model.build_finder`, mira cada pareja y deja las que parecen un índice derecho.
 
     Args:
         photo: uint8 [alto, ancho, 3], RGB, de cualquier tamaño.
 
     Returns:
-        float32 [n, 4, 2] en píxeles: la esquina de la carta primero, en el sentido del reloj. El
-        lado 0-1 mide 2.6 veces la distancia de la letra al palo, y el 1-2, 4.4.
+        float32 [n, 4, 2] en píxeles, `INDICES` como mucho, del más al menos claro: la esquina de la
+        carta primero, en el sentido del reloj. El lado 0-1 mide 2.6 veces la distancia de la letra
+        al palo, y el 1-2, 4.4.
+
+    Raises:
+        FileNotFoundError: faltan los pesos de esa red.
     """
+    seen, letter, suit, scale = propose_indices(photo)
+    if not len(letter):
+        return np.empty((0, 4, 2), np.float32)
+    sure = load_finder()(index_looks(seen, letter, suit)).numpy()[:, 0]
+    keep = np.argsort(-sure)[:INDICES]
+    keep = keep[sure[keep] > LIKELY]
+    return np.float32(index_corners(letter[keep], suit[keep]) / scale)
+
+
+def propose_indices(photo):
+    """La foto como se mira; (letra, palo), [n, 2] px en ella, de cada pareja; y su escala."""
     scale = min(INDEX_SIDE / max(photo.shape[:2]), 2.0)
     if min(photo.shape[:2]) * scale < 16:
-        return np.empty((0, 4, 2), np.float32)
+        return photo, *np.empty((2, 0, 2)), scale
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    red, green, blue = cv2.split(cv2.resize(photo, None, fx=scale, fy=scale, interpolation=method))
+    seen = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=method)
+    red, green, blue = cv2.split(seen)
     light = level_light(cv2.min(cv2.min(red, green), blue))  # `.min(2)` tarda mucho más
-    found = [ink_blobs(light, *window) for window in ((31, 12), (75, 18))]
+    dark = level_light(255 - cv2.max(cv2.max(red, green), blue))  # tinta clara en papel oscuro
+    found = [ink_blobs(x, *window) for x in (light, dark) for window in ((31, 12), (75, 18))]
     centers, boxes, shapes, solid = (np.concatenate(part) for part in zip(*found, strict=True))
     sizes = boxes.max(1)
     largest = np.argsort(-sizes)[:BLOBS]
@@ -263,18 +286,14 @@ def find_indices(photo):
     centers, boxes, sizes, shapes, solid = (x[once] for x in (centers, boxes, sizes, shapes, solid))
     pairs = pair_blobs(centers, sizes, shapes, solid), split_blobs(centers, boxes, shapes)
     letter, suit = (np.concatenate(part) for part in zip(*pairs, strict=True))
-    keep = least_crowded(letter, suit, centers, sizes)
-    return np.float32(index_corners(letter[keep], suit[keep]) / scale)
+    return seen, letter, suit, scale
 
 
-def least_crowded(letter, suit, centers, sizes):
-    """Las `INDICES` parejas con menos manchas de su tamaño alrededor; un texto tiene muchas."""
-    if len(letter) <= INDICES:
-        return np.arange(len(letter))
-    reach = np.linalg.norm(suit - letter, axis=1)[:, None]
-    near = np.linalg.norm((letter + suit)[:, None] / 2 - centers, axis=2) < 4 * reach
-    near &= (sizes > 0.35 * reach) & (sizes < 1.5 * reach)
-    return np.sort(np.argsort(near.sum(1), kind="stable")[:INDICES])
+def index_looks(seen, letter, suit):
+    """Lo que se ve de cada pareja, uint8 [n, 32, 32, 3]: la letra arriba y el palo abajo."""
+    boxes = index_corners(letter, suit, LOOK_BOX)
+    looks = [straighten(seen, box, (32, 32)) for box in boxes]
+    return np.array(looks, np.uint8).reshape(-1, 32, 32, 3)
 
 
 def level_light(light):
@@ -328,8 +347,12 @@ def ink_blobs(light, window, contrast):
     for i in good:
         blob = np.uint8(label[y[i] : y[i] + h[i], x[i] : x[i] + w[i]] == i)
         shapes.append(cv2.resize(np.float32(blob), (12, 12), interpolation=cv2.INTER_AREA))
-        hull = cv2.convexHull(cv2.findNonZero(blob))  # por los centros de los píxeles
-        solid.append(area[i] / (cv2.contourArea(hull) + cv2.arcLength(hull, True) / 2 + 1))
+        edge = cv2.findContours(blob, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0][0]
+        full, hull = (  # en píxeles, por los centros de los del borde; un palo hueco, lleno
+            cv2.contourArea(x) + cv2.arcLength(x, True) / 2 + 1
+            for x in (edge, cv2.convexHull(edge))
+        )
+        solid.append(full / hull)
     shapes = np.float32(shapes).reshape(-1, 144)
     return centers[good], np.stack([w, h], 1)[good], shapes, np.float32(solid)
 
@@ -368,11 +391,11 @@ def split_blobs(centers, boxes, shapes):
     return np.concatenate(ends), np.concatenate(ends[::-1])
 
 
-def index_corners(letter, suit):
+def index_corners(letter, suit, box=INDEX_BOX):
     """Esquinas de carta [n, 4, 2] cuya letra y cuyo palo están en esos sitios, [n, 2] en px."""
     down = (suit - letter)[:, None]
     right = down[..., ::-1] * (1, -1)
-    across, along = INDEX_BOX.T
+    across, along = box.T
     return letter[:, None] + across[:, None] * right + along[:, None] * down
 
 

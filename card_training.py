@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -18,10 +19,12 @@ import tensorflow as tf
 
 import card_trust as ct
 import card_utils as cu
+from card_model import FINDER, build_finder
 from card_names import CLASS_NAMES
+from card_photo import index_corners, index_looks, propose_indices
 from drawing.free_deck import as_jpg, draw_free_cards
 from drawing.no_cards import draw_no_cards, reframe
-from drawing.scenes import draw_candidates
+from drawing.scenes import draw_candidates, label_indices, make_candidate_scene
 
 FIGURES = "jack", "queen", "king", "joker"
 PERCENTILES = 0.5, 1, 2, 5, 10, 20, 50
@@ -574,6 +577,44 @@ def right_energies(logits, labels):
 def percentiles(energies):
     """{percentil: energía}, de `PERCENTILES`."""
     return {str(p): round(float(np.percentile(energies, p)), 4) for p in PERCENTILES}
+
+
+# --- Buscar índices --------------------------------------------------------------------------
+
+
+def fit_finder(path=FINDER, photos=1500, epochs=6, seed=0):
+    """Entrena `card_model.build_finder` con fotos dibujadas y guarda sus pesos en `path`."""
+    keras.utils.set_random_seed(seed)
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(photo_looks, ([seed, 9, i] for i in range(photos))))
+    looks, is_index = (np.concatenate(part) for part in zip(*found, strict=True))
+    print(f"{len(looks)} parejas de {photos} fotos; índices, {is_index.sum()}.", flush=True)
+    model, steps = build_finder(), epochs * len(looks) // 128 + 1
+    moved = keras.layers.RandomTranslation(0.05, 0.05), keras.layers.RandomZoom(0.1, 0.1)
+    turned = keras.layers.RandomRotation(0.015)
+    whole = keras.Sequential([keras.Input((32, 32, 3)), *moved, turned, model])
+    cosine = keras.optimizers.schedules.CosineDecay(2e-3, steps)
+    whole.compile(keras.optimizers.AdamW(cosine, weight_decay=0.01), "binary_crossentropy")
+    whole.fit(looks, is_index, batch_size=128, epochs=epochs, verbose=2)
+    draft = path.with_name(f"nuevo.{path.name}")
+    model.save_weights(draft)
+    os.replace(draft, path)
+
+
+def photo_looks(key, *scene):
+    """Parejas de una foto dibujada: cómo se ven, y si son un índice derecho, 1.0, o no, 0.0."""
+    rng = np.random.default_rng(key)
+    photo, cards = make_candidate_scene(rng, *scene)
+    seen, letter, suit, scale = propose_indices(photo)
+    labels = label_indices(index_corners(letter, suit) / scale, cards)
+    turned = label_indices(index_corners(suit, letter) / scale, cards) >= 0
+    labels[turned & (labels == -2)] = -1  # del revés no se lee
+    kinds = (labels >= 0, 40), (labels == -1, 60)
+    chosen = np.concatenate([rng.permutation(np.flatnonzero(k))[:most] for k, most in kinds])
+    return index_looks(seen, letter[chosen], suit[chosen]), np.float32(labels[chosen] >= 0)
+
+
+# --- Enseñarlo -------------------------------------------------------------------------------
 
 
 def peak_memory():

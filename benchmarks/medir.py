@@ -121,8 +121,8 @@ def damage(image, kind, degree, rng):
     elif kind == "ruido":
         x += rng.normal(0, degree, x.shape)
     elif kind == "JPEG":
-        _, code = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, degree])
-        x = cv2.imdecode(code, cv2.IMREAD_COLOR)
+        _, code = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, degree])
+        x = cv2.imdecode(code, cv2.IMREAD_COLOR_RGB)
     elif kind == "tapada":
         length = int(SIDE * share**0.5)
         top, left = rng.integers(0, SIDE - length, 2)

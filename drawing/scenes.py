@@ -198,14 +198,19 @@ def visible_indices(truth, style, size):
         boxes = [box, (WIDTH, HEIGHT) - box]
         if style.corners == 4:
             boxes += [(WIDTH, 0) + box * (-1, 1), (0, HEIGHT) + box * (1, -1)]
-        seen = []
-        for one in cv2.perspectiveTransform(np.float32(boxes), onto):
-            mask = cv2.fillConvexPoly(np.zeros_like(owner), one.round().astype(np.int32), 1)
-            area = cv2.contourArea(one)
-            if (owner[mask > 0] == number).sum() > 0.95 * area:
-                seen.append(one)
-        found.append(seen)
+        boxes = cv2.perspectiveTransform(np.float32(boxes), onto)
+        found.append([one for one in boxes if share(owner, number, one) > 0.95])
     return found
+
+
+def share(owner, number, quad):
+    """Parte 0..1 de un cuadrilátero [4, 2], en px, que es de la carta `number` y cae en la foto."""
+    quad = quad.round().astype(np.int32)
+    low, size = quad.min(0), np.ptp(quad, axis=0) + 1
+    mask = cv2.fillConvexPoly(np.zeros(size[::-1], np.uint8), quad - low, 1)
+    y, x = np.nonzero(mask) + low[::-1, None]
+    inside = (y >= 0) & (y < owner.shape[0]) & (x >= 0) & (x < owner.shape[1])
+    return (owner[y[inside], x[inside]] == number).sum() / len(y)
 
 
 def shoot(rng, table, truth, style, fingers=True):
@@ -412,16 +417,14 @@ def seen_share(owner, number, corners, places):
     onto = cv2.getPerspectiveTransform(flat, np.float32(corners))
     low, high = places[:, 2], places[:, 3]
     low, high = np.minimum(low, high) - 3, np.maximum(low, high) + 3
+    low, high = np.maximum(low, 0), np.minimum(high, (WIDTH, HEIGHT))
     ends = np.stack([low, np.stack([high[:, 0], low[:, 1]], 1), high], 1)
     ends = np.concatenate([ends, np.stack([low[:, 0], high[:, 1]], 1)[:, None]], 1)
 
-    def share(quad):
-        mask = cv2.fillConvexPoly(np.zeros(owner.shape, np.uint8), quad.round().astype(np.int32), 1)
-        return (owner[mask > 0] == number).sum() / max(cv2.contourArea(np.float32(quad)), 1)
-
     boxes = cv2.perspectiveTransform(np.float32(ends), onto)
     middles = cv2.perspectiveTransform(np.float32(places[:, :2]), onto)
-    return share(corners), middles, np.array([share(box) for box in boxes])
+    seen = np.array([share(owner, number, box) for box in boxes])
+    return share(owner, number, corners), middles, seen
 
 
 def relit(table, screen, rng):
@@ -449,7 +452,7 @@ def relit(table, screen, rng):
     x = x.clip(0, 255).astype(np.uint8)
     if rng.random() < 0.4:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(12, 80))]
-        x = cv2.imdecode(cv2.imencode(".jpg", x, quality)[1], cv2.IMREAD_COLOR)
+        x = cv2.imdecode(cv2.imencode(".jpg", x[..., ::-1], quality)[1], cv2.IMREAD_COLOR_RGB)
     return x
 
 
@@ -534,7 +537,7 @@ def draw_candidates(count, seed=0):
             scene += 16
     images, labels, is_corner = (
         zip(*(x for part in kept.values() for x in part[: count // 2]), strict=True)
-        if count
+        if count > 1
         else ((), (), ())
     )
     return list(images), np.array(labels, np.int32), np.array(is_corner, bool)

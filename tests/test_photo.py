@@ -5,9 +5,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import card_model
 import card_photo
+import card_training as train
 from card_names import CLASS_NAMES
-from card_photo import find_cards, find_indices, index_parts, overlap, straighten
+from card_photo import (
+    find_cards,
+    find_indices,
+    index_corners,
+    index_parts,
+    overlap,
+    straighten,
+)
 from drawing import demo_deck, scenes
 
 
@@ -83,12 +92,40 @@ def test_letter_and_suit_may_be_apart(gap, found):
     assert (np.linalg.norm(letter - (100, 100), axis=1) < 4).any() == found
 
 
-def test_of_a_page_of_text_the_least_crowded_are_kept(monkeypatch):
+def test_of_a_page_of_text_almost_nothing_is_left():
     page = np.asarray(scenes.text_panel(np.random.default_rng(0), (1000, 700)))
-    few = find_indices(page)
-    monkeypatch.setattr(card_photo, "INDICES", 10_000)
-    every = find_indices(page)
-    assert len(few) == 300 < len(every) and all((box == every).all((1, 2)).any() for box in few)
+    assert len(card_photo.propose_indices(page)[1]) > 100 and len(find_indices(page)) < 10
+
+
+def test_what_the_finder_learns_is_an_index_the_right_way_up():
+    """Al revés, o sin letra y palo de la misma carta, es 0."""
+    for seed in range(3):
+        photo, cards = scenes.make_candidate_scene(np.random.default_rng(seed), "fan", False, 7)
+        seen, letter, suit, scale = card_photo.propose_indices(photo)
+        looks, is_index = train.photo_looks(seed, "fan", False, 7)
+        every = card_photo.index_looks(seen, letter, suit)
+        at = [np.flatnonzero((every == look).all((1, 2, 3))) for look in looks]
+        labels = scenes.label_indices(index_corners(letter, suit) / scale, cards)
+        turned = scenes.label_indices(index_corners(suit, letter) / scale, cards)
+        assert looks.shape[1:] == (32, 32, 3) and looks.dtype == np.uint8
+        for spots, yes in zip(at, is_index, strict=True):
+            assert yes == (labels[spots].max() >= 0)
+            assert yes or labels[spots].min() == -1 or turned[spots].max() >= 0
+
+
+def test_the_finder_trains_and_is_written_whole(tmp_path):
+    path = tmp_path / "buscador.weights.h5"
+    train.fit_finder(path, photos=4, epochs=1)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    card_model.build_finder().load_weights(path)
+
+
+def test_without_the_finder_it_says_which_file_is_missing(monkeypatch, tmp_path):
+    photo, _ = put([0])
+    monkeypatch.setattr(card_model, "FINDER", tmp_path / "nada.weights.h5")
+    card_model.load_finder.cache_clear()
+    with pytest.raises(FileNotFoundError, match="Falta .*nada.weights.h5.*fit_finder"):
+        find_indices(photo)
 
 
 def test_size_of_the_photo_only_scales_the_corners():
