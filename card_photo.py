@@ -19,8 +19,8 @@ MAX_CARDS = 60
 ASPECT = 2.5 / 3.5  # ancho entre alto de un naipe de póquer; el de bridge, 2.25 / 3.5
 FOCAL = 1.1  # del lado mayor: entre el gran angular de un móvil (0.75) y su teleobjetivo
 SUPPORT = 0.7  # parte del perímetro que ha de verse como canto
-BLOBS, INDICES = 1500, 60  # manchas que se emparejan e índices que salen, como mucho
-LIKELY = 0.01  # lo que ha de parecer un índice
+BLOBS, INDICES = 1500, 120  # manchas que se emparejan e índices que salen, como mucho
+LIKELY = 0.05  # lo que ha de parecer un índice
 SOLID = 0.75  # lo que llena un palo, también un trébol borroso, de su envolvente convexa
 # Esquinas del recorte de un índice desde su letra, en veces la distancia de ella al palo: el de una
 # baraja corriente queda arriba a la izquierda, con el borde de la carta a su lado
@@ -239,7 +239,7 @@ def order(quad):
     return (quad if top else np.roll(quad, 2, 0)).astype(np.float32)
 
 
-def find_indices(photo):
+def find_indices(photo, likely=LIKELY):
     """Esquinas de carta de una foto que pueden llevar un índice: una letra y, al lado, un palo.
 
     Busca manchas de tinta, oscura o clara, empareja las vecinas de tamaño semejante, una de ellas
@@ -248,6 +248,7 @@ def find_indices(photo):
 
     Args:
         photo: uint8 [alto, ancho, 3], RGB, de cualquier tamaño.
+        likely: lo que ha de parecer un índice, 0..1.
 
     Returns:
         float32 [n, 4, 2] en píxeles, `INDICES` como mucho, del más al menos claro: la esquina de la
@@ -262,7 +263,7 @@ def find_indices(photo):
         return np.empty((0, 4, 2), np.float32)
     sure = load_finder()(index_looks(seen, letter, suit)).numpy()[:, 0]
     keep = np.argsort(-sure)[:INDICES]
-    keep = keep[sure[keep] > LIKELY]
+    keep = keep[sure[keep] > likely]
     return np.float32(index_corners(letter[keep], suit[keep]) / scale)
 
 

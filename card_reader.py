@@ -193,12 +193,12 @@ def index_place(corner, card, corners, reach=1.7):
         grown = reach * card.box + (1 - reach) * card.box.mean(0)
         return "inside" if contains(grown, spot(corner)) else None
     facing, along, across = placed(corner.box, card.box)
-    if facing < -0.9 and 2 < along < 22 and abs(across) < 2.1 * along:
+    if facing < -0.9 and 1.5 < along < 22 and abs(across) < 2.6 * along:
         return "diagonal" if abs(across) > 0.3 * along else "straight"
     between, away = (spot(corner) + spot(card)) / 2, np.linalg.norm(spot(corner) - spot(card))
     others = [spot(c) for c in corners if c not in (corner, card)]
     alone = all(np.linalg.norm(other - between) > 0.4 * away for other in others)
-    beside = facing > 0.9 and 3.9 < abs(across) < 15 and abs(along) < 0.35 * abs(across)
+    beside = facing > 0.9 and 1.5 < abs(across) < 15 and abs(along) < 0.35 * abs(across)
     return "beside" if beside and alone else None
 
 
