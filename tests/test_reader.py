@@ -73,7 +73,7 @@ def test_two_readings_alike_in_everything_do_not_break_it():
 
 def test_equal_cards_are_two_if_their_indices_cannot_be_of_one():
     assert names(opposite_corners("a", 15)) == ["a"]
-    for x, y in ((30, 0), (40, 30), (0, 40), (900, 0)):  # miran al mismo lado
+    for x, y in ((30, 12), (40, 30), (0, 40), (900, 0)):  # miran al mismo lado
         assert names([corner("a"), corner("a", x, y)]) == ["a", "a"], (x, y)
     assert names([corner("a"), corner("a", 60, 1)]) == ["a"]  # de una carta de cuatro índices
     one, turned = opposite_corners("a", 15)
@@ -91,7 +91,7 @@ def test_equal_cards_are_two_if_their_indices_cannot_be_of_one():
 def test_each_place_of_a_card_has_one_index():
     """Dos nueves que se tapan, con los dos índices de uno y el de arriba del otro."""
     one, turned = opposite_corners("a", 15)
-    for x, y in ((-30, 0), (0, -40), (-20, -30)):
+    for x, y in ((-30, -12), (0, -40), (-20, -30)):
         assert names([one, turned, replace(one, box=one.box + (x, y))]) == ["a", "a"], (x, y)
     # El contorno de las dos juntas no es una carta; el de una, con su índice, no es la otra
     joined = [outline("a", -30, 0, 25, 150), one, turned, replace(one, box=one.box + (-30, 0))]
