@@ -2,7 +2,7 @@
 
 Las imágenes de entrenamiento son cartas recortadas; en una foto de móvil la carta es pequeña, está
 girada y en perspectiva, y en una mano solo asoma su índice. Aquí se proponen contornos de carta
-(`find_cards`) y esquinas con un índice (`find_indices`), sin red: cuál lo es, lo dice ella.
+(`find_cards`) y esquinas con un índice (`find_indices`); qué carta es cada una lo dice la red.
 """
 
 import math

@@ -596,7 +596,7 @@ def fit_finder(path=FINDER, photos=1500, epochs=6, seed=0):
     cosine = keras.optimizers.schedules.CosineDecay(2e-3, steps)
     whole.compile(keras.optimizers.AdamW(cosine, weight_decay=0.01), "binary_crossentropy")
     whole.fit(looks, is_index, batch_size=128, epochs=epochs, verbose=2)
-    draft = path.with_name(f"nuevo.{path.name}")
+    draft = path.with_name("card_finder.new.weights.h5")
     model.save_weights(draft)
     os.replace(draft, path)
 

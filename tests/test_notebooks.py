@@ -44,6 +44,7 @@ def workspace(tmp_path_factory):
     (folder / "models").mkdir()
     for suffix in (".h5", ".json"):
         shutil.copy(cu.PUBLISHED_MODEL.with_suffix(suffix), folder / "models")
+    shutil.copy(cm.FINDER, folder / "models")
     return folder
 
 
