@@ -75,7 +75,8 @@ def test_equal_cards_are_two_if_their_indices_cannot_be_of_one():
     assert names(opposite_corners("a", 15)) == ["a"]
     for x, y in ((30, 12), (40, 30), (0, 40), (900, 0)):  # miran al mismo lado
         assert names([corner("a"), corner("a", x, y)]) == ["a", "a"], (x, y)
-    assert names([corner("a"), corner("a", 60, 1)]) == ["a"]  # de una carta de cuatro índices
+    for x in (16, 60, 140):  # a la misma altura: de una carta de cuatro índices
+        assert names([corner("a"), corner("a", x, 1)]) == ["a"], x
     one, turned = opposite_corners("a", 15)
     assert names([one, replace(turned, box=turned.box + (0, -300))]) == ["a", "a"]
     assert names([one, turned, replace(one, box=one.box + (30, 20))]) == ["a", "a"]
@@ -94,7 +95,7 @@ def test_each_place_of_a_card_has_one_index():
     for x, y in ((-30, -12), (0, -40), (-20, -30)):
         assert names([one, turned, replace(one, box=one.box + (x, y))]) == ["a", "a"], (x, y)
     # El contorno de las dos juntas no es una carta; el de una, con su índice, no es la otra
-    joined = [outline("a", -30, 0, 25, 150), one, turned, replace(one, box=one.box + (-30, 0))]
+    joined = [outline("a", -30, -12, 25, 150), one, turned, replace(one, box=one.box + (-30, -12))]
     assert names(joined) == ["a", "a"]
     under = corner("a", -22, 0)
     assert names([outline("a", 0, 0), corner("a", 3, 3), under]) == ["a", "a"]
