@@ -1,8 +1,9 @@
-"""La red: construirla, guardarla con sus metadatos, cargarla y exportarla al móvil."""
+"""Las redes: construirlas, guardarlas, cargarlas y exportar la de las cartas al móvil."""
 
 import io
 import json
 import os
+import random
 import time
 from contextlib import redirect_stdout
 from functools import lru_cache
@@ -115,7 +116,9 @@ def load_finder():
             f"Falta {FINDER}, que busca los índices: recupéralo, o entrena otro con "
             'python -c "import card_training; card_training.fit_finder()".'
         )
+    state = random.getstate()  # Keras saca de ahí sus semillas: quien entrena no ha de notarlo
     model = build_finder()
+    random.setstate(state)
     model.load_weights(FINDER)
     signature = [tf.TensorSpec((None, 32, 32, 3), tf.uint8)]
     return tf.function(lambda x: model(tf.cast(x, "float32")), input_signature=signature)

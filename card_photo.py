@@ -20,7 +20,7 @@ ASPECT = 2.5 / 3.5  # ancho entre alto de un naipe de póquer; el de bridge, 2.2
 FOCAL = 1.1  # del lado mayor: entre el gran angular de un móvil (0.75) y su teleobjetivo
 SUPPORT = 0.7  # parte del perímetro que ha de verse como canto
 BLOBS, INDICES = 1500, 120  # manchas que se emparejan e índices que salen, como mucho
-LIKELY = 0.05  # lo que ha de parecer un índice
+LIKELY = 0.05  # lo mínimo que la red ha de dar a una pareja
 SOLID = 0.75  # lo que llena un palo, también un trébol borroso, de su envolvente convexa
 # Esquinas del recorte de un índice desde su letra, en veces la distancia de ella al palo: el de una
 # baraja corriente queda arriba a la izquierda, con el borde de la carta a su lado
@@ -244,16 +244,16 @@ def find_indices(photo, likely=LIKELY):
 
     Busca manchas de tinta, oscura o clara, empareja las vecinas de tamaño semejante, una de ellas
     maciza como un palo, y parte en dos las alargadas, que pueden ser un índice borroso. Una red
-    pequeña, `card_model.build_finder`, mira cada pareja y deja las que parecen un índice derecho.
+    pequeña, `card_model.build_finder`, deja las que parecen un índice del derecho.
 
     Args:
         photo: uint8 [alto, ancho, 3], RGB, de cualquier tamaño.
-        likely: lo que ha de parecer un índice, 0..1.
+        likely: lo mínimo que esa red ha de dar a una pareja, 0..1.
 
     Returns:
-        float32 [n, 4, 2] en píxeles, `INDICES` como mucho, del más al menos claro: la esquina de la
-        carta primero, en el sentido del reloj. El lado 0-1 mide 2.6 veces la distancia de la letra
-        al palo, y el 1-2, 4.4.
+        float32 [n, 4, 2] en píxeles, `INDICES` como mucho, del más al menos probable: la esquina de
+        la carta primero, en el sentido del reloj. El lado 0-1 mide 2.6 veces la distancia de la
+        letra al palo, y el 1-2, 4.4.
 
     Raises:
         FileNotFoundError: faltan los pesos de esa red.
@@ -261,14 +261,21 @@ def find_indices(photo, likely=LIKELY):
     seen, letter, suit, scale = propose_indices(photo)
     if not len(letter):
         return np.empty((0, 4, 2), np.float32)
-    sure = load_finder()(index_looks(seen, letter, suit)).numpy()[:, 0]
+    looks, finder = index_looks(seen, letter, suit), load_finder()
+    parts = [looks[i : i + 512] for i in range(0, len(looks), 512)]  # un texto tiene miles
+    sure = np.concatenate([finder(part).numpy()[:, 0] for part in parts])
     keep = np.argsort(-sure)[:INDICES]
     keep = keep[sure[keep] > likely]
     return np.float32(index_corners(letter[keep], suit[keep]) / scale)
 
 
 def propose_indices(photo):
-    """La foto como se mira; (letra, palo), [n, 2] px en ella, de cada pareja; y su escala."""
+    """Parejas que pueden ser un índice, para que la red las mire.
+
+    Returns:
+        (seen, letter, suit, scale): la foto al tamaño en que se buscan, los centros de cada pareja,
+        [n, 2] en px de `seen`, y cuántos de ellos mide un píxel de la foto.
+    """
     scale = min(INDEX_SIDE / max(photo.shape[:2]), 2.0)
     if min(photo.shape[:2]) * scale < 16:
         return photo, *np.empty((2, 0, 2)), scale
@@ -283,7 +290,7 @@ def propose_indices(photo):
     largest = np.argsort(-sizes)[:BLOBS]
     near = np.abs(centers[largest, None] - centers[largest]).max(2) < 0.12 * sizes[largest] + 1
     near &= np.abs(sizes[largest, None] - sizes[largest]) < 0.25 * sizes[largest]
-    once = largest[~np.tril(near, -1).any(1)]  # las dos binarizaciones ven la misma mancha
+    once = largest[~np.tril(near, -1).any(1)]  # varias binarizaciones ven la misma mancha
     centers, boxes, sizes, shapes, solid = (x[once] for x in (centers, boxes, sizes, shapes, solid))
     pairs = pair_blobs(centers, sizes, shapes, solid), split_blobs(centers, boxes, shapes)
     letter, suit = (np.concatenate(part) for part in zip(*pairs, strict=True))
@@ -313,12 +320,12 @@ def ink_blobs(light, window, contrast):
     """Manchas de tinta rodeadas de papel en una luminosidad uint8 [alto, ancho].
 
     Args:
-        light: el menor canal: en él son oscuras la tinta negra y la roja.
+        light: luminosidad en que la tinta es oscura: el menor canal, o el negativo del mayor.
         window, contrast: lado en px y diferencia en niveles de la binarización adaptativa.
 
     Returns:
         (centers, boxes, shapes, solid): [n, 2] en px, ancho y alto [n, 2] en px, silueta [n, 144],
-        de 12 x 12, y qué parte llena de su envolvente convexa, [n] en 0..1.
+        de 12 x 12, y qué parte llena de su envolvente, sin contar huecos, [n].
     """
     high, wide = light.shape
     kind = cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV

@@ -184,8 +184,8 @@ def index_place(corner, card, corners, reach=1.7):
     """En qué sitio de una carta ya leída está una esquina que puede ser suya; si no, None.
 
     Los índices de una carta miran a lados opuestos desde extremos opuestos: "diagonal". Los de una
-    de cuatro, además, "straight", y "beside": al mismo lado a un ancho de carta, sin otro índice de
-    `corners` en medio. Si la carta es un contorno, "inside": caen en él ampliado `reach` veces.
+    de cuatro, además, "straight", y "beside": al mismo lado y a la misma altura, sin otro índice
+    de `corners` en medio. Si la carta es un contorno, "inside": caen en él ampliado `reach` veces.
     """
     if card.card != corner.card:
         return None
@@ -272,11 +272,11 @@ def read_folder(model, metadata, folder, csv_path):
         foto. Una ilegible tiene una fila con `error`; una sin cartas, una con `refused`.
 
     Raises:
-        FileNotFoundError, OSError: no existe la carpeta; no se puede escribir el CSV.
-        ValueError: la carpeta no tiene imágenes; `csv_path` no es .csv o es de otra cosa, y no se
-            toca; o falta "trust". Todo se comprueba antes de leer nada.
+        FileNotFoundError, OSError: no existe la carpeta o `FINDER`; no se puede escribir el CSV.
+        ValueError: no hay imágenes; `csv_path` no es .csv o es de otra cosa; o falta "trust".
     """
     get_trust(metadata)
+    cm.load_finder()
     if Path(str(csv_path)).suffix.lower() != ".csv":
         raise ValueError(f"csv_path pide un nombre acabado en .csv, y llega {csv_path!r}.")
     folder, csv_path = Path(folder).expanduser(), Path(csv_path).expanduser()

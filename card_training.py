@@ -19,7 +19,7 @@ import tensorflow as tf
 
 import card_trust as ct
 import card_utils as cu
-from card_model import FINDER, build_finder
+from card_model import FINDER, build_finder, load_finder
 from card_names import CLASS_NAMES
 from card_photo import index_corners, index_looks, propose_indices
 from drawing.free_deck import as_jpg, draw_free_cards
@@ -583,13 +583,19 @@ def percentiles(energies):
 
 
 def fit_finder(path=FINDER, photos=1500, epochs=6, seed=0):
-    """Entrena `card_model.build_finder` con fotos dibujadas y guarda sus pesos en `path`."""
+    """Entrena `card_model.build_finder` y guarda sus pesos.
+
+    Args:
+        path: destino, acabado en .weights.h5.
+        photos: cuántas fotos se dibujan; epochs: veces que se recorren sus parejas.
+        seed: de los dibujos y del entrenamiento.
+    """
     keras.utils.set_random_seed(seed)
     with ThreadPoolExecutor() as pool:
         found = list(pool.map(photo_looks, ([seed, 9, i] for i in range(photos))))
     looks, is_index = (np.concatenate(part) for part in zip(*found, strict=True))
-    print(f"{len(looks)} parejas de {photos} fotos; índices, {is_index.sum()}.", flush=True)
-    model, steps = build_finder(), epochs * len(looks) // 128 + 1
+    print(f"{len(looks)} parejas de {photos} fotos; índices, {int(is_index.sum())}.", flush=True)
+    model, steps = build_finder(), epochs * math.ceil(len(looks) / 128)
     moved = keras.layers.RandomTranslation(0.05, 0.05), keras.layers.RandomZoom(0.1, 0.1)
     turned = keras.layers.RandomRotation(0.015)
     whole = keras.Sequential([keras.Input((32, 32, 3)), *moved, turned, model])
@@ -599,10 +605,11 @@ def fit_finder(path=FINDER, photos=1500, epochs=6, seed=0):
     draft = path.with_name("card_finder.new.weights.h5")
     model.save_weights(draft)
     os.replace(draft, path)
+    load_finder.cache_clear()
 
 
 def photo_looks(key, *scene):
-    """Parejas de una foto dibujada: cómo se ven, y si son un índice derecho, 1.0, o no, 0.0."""
+    """Parejas de una foto de `make_candidate_scene`: cómo se ven, y 1.0 si son un índice o 0.0."""
     rng = np.random.default_rng(key)
     photo, cards = make_candidate_scene(rng, *scene)
     seen, letter, suit, scale = propose_indices(photo)

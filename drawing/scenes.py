@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from card_model import load_finder
 from card_names import CLASS_NAMES
 from card_photo import find_cards, find_indices, index_parts, overlap, sharpen, straighten
 from drawing.demo_deck import (
@@ -199,11 +200,11 @@ def visible_indices(truth, style, size):
         if style.corners == 4:
             boxes += [(WIDTH, 0) + box * (-1, 1), (0, HEIGHT) + box * (1, -1)]
         boxes = cv2.perspectiveTransform(np.float32(boxes), onto)
-        found.append([one for one in boxes if share(owner, number, one) > 0.95])
+        found.append([one for one in boxes if part_seen(owner, number, one) > 0.95])
     return found
 
 
-def share(owner, number, quad):
+def part_seen(owner, number, quad):
     """Parte 0..1 de un cuadrilátero [4, 2], en px, que es de la carta `number` y cae en la foto."""
     quad = quad.round().astype(np.int32)
     low, size = quad.min(0), np.ptp(quad, axis=0) + 1
@@ -406,12 +407,12 @@ def make_candidate_scene(rng, layout=None, screen=None, cards=None):
         cv2.fillConvexPoly(owner, corners.round().astype(np.int32), number)
         cards.append((str(name), corners, places))
     return relit(table, screen, rng), [
-        (name, corners, *seen_share(owner, number, corners, places))
+        (name, corners, *seen_part_seen(owner, number, corners, places))
         for number, (name, corners, places) in enumerate(cards, 1)
     ]
 
 
-def seen_share(owner, number, corners, places):
+def seen_part_seen(owner, number, corners, places):
     """Qué parte se ve de una carta, dónde están sus índices en px, y qué parte de cada uno."""
     flat = np.float32(points("0,0 1,0 1,1 0,1") * (WIDTH, HEIGHT))
     onto = cv2.getPerspectiveTransform(flat, np.float32(corners))
@@ -423,8 +424,8 @@ def seen_share(owner, number, corners, places):
 
     boxes = cv2.perspectiveTransform(np.float32(ends), onto)
     middles = cv2.perspectiveTransform(np.float32(places[:, :2]), onto)
-    seen = np.array([share(owner, number, box) for box in boxes])
-    return share(owner, number, corners), middles, seen
+    seen = np.array([part_seen(owner, number, box) for box in boxes])
+    return part_seen(owner, number, corners), middles, seen
 
 
 def relit(table, screen, rng):
@@ -527,6 +528,7 @@ def draw_candidates(count, seed=0):
         (images, labels, is_corner): lista de n JPG de 224 x 224, en bytes; int32 [n], posición en
         `CLASS_NAMES` o -1 si no es una carta; y bool [n], si es una esquina y no un contorno.
     """
+    load_finder()  # una vez, y no en cada hilo
     kept, scene = {True: [], False: []}, 0
     with ThreadPoolExecutor() as pool:
         while min(map(len, kept.values())) < count // 2:

@@ -60,10 +60,11 @@ def test_one_card_at_any_turn_is_found_once_and_ordered(turn):
     assert corners[:2, 1].sum() <= corners[2:, 1].sum()  # y es el de arriba
 
 
+@pytest.mark.parametrize("negative", [False, True])
 @pytest.mark.parametrize("turn", [0, 45, 200])
-def test_both_indices_of_a_card_are_proposed(turn):
+def test_both_indices_of_a_card_are_proposed(turn, negative):
     photo, (truth,) = put([turn])
-    boxes = find_indices(photo)
+    boxes = find_indices(255 - photo if negative else photo)  # tinta clara en papel oscuro
     for first, last in ((0, 3), (2, 1)):  # su esquina, y la del otro extremo de ese lado largo
         near = np.linalg.norm(boxes[:, 0] - truth[first], axis=1) < 25
         side, down = truth[last] - truth[first], boxes[:, 3] - boxes[:, 0]
@@ -94,11 +95,16 @@ def test_letter_and_suit_may_be_apart(gap, found):
 
 def test_of_a_page_of_text_almost_nothing_is_left():
     page = np.asarray(scenes.text_panel(np.random.default_rng(0), (1000, 700)))
-    assert len(card_photo.propose_indices(page)[1]) > 100 and len(find_indices(page)) < 10
+    assert len(card_photo.propose_indices(page)[1]) > 512 and len(find_indices(page)) < 10
+    every = find_indices(page, 0)
+    assert len(every) == card_photo.INDICES and np.array_equal(
+        find_indices(page), every[: len(find_indices(page))]
+    )
 
 
 def test_what_the_finder_learns_is_an_index_the_right_way_up():
     """Al revés, o sin letra y palo de la misma carta, es 0."""
+    indices = reversed_ones = 0
     for seed in range(3):
         photo, cards = scenes.make_candidate_scene(np.random.default_rng(seed), "fan", False, 7)
         seen, letter, suit, scale = card_photo.propose_indices(photo)
@@ -111,6 +117,9 @@ def test_what_the_finder_learns_is_an_index_the_right_way_up():
         for spots, yes in zip(at, is_index, strict=True):
             assert yes == (labels[spots].max() >= 0)
             assert yes or labels[spots].min() == -1 or turned[spots].max() >= 0
+            indices += yes
+            reversed_ones += not yes and turned[spots].max() >= 0
+    assert indices and reversed_ones
 
 
 def test_the_finder_trains_and_is_written_whole(tmp_path):
