@@ -27,7 +27,7 @@ from drawing.no_cards import draw_no_cards, reframe
 from drawing.scenes import draw_candidates, label_indices, make_candidate_scene
 
 FIGURES = "jack", "queen", "king", "joker"
-PERCENTILES = 0.5, 1, 2, 5, 10, 20, 50
+PERCENTILES = 5, 50  # los que lee `card_reader.evidence`
 TRUST_SEED = 90_000  # de los recortes con que se ajusta: ningún entrenamiento los dibuja
 
 
@@ -473,6 +473,7 @@ def fit(model, draw, valid, phases, run, *, batch, rate, seed, weight_decay=0.02
         if ended <= done and ended < epochs:
             continue  # la hizo antes de un corte
         images, labels, is_corner = draw(number)
+        images = [*images]
         if not model.compiled:
             if not (steps := len(images) // batch):
                 raise ValueError(f"Hay {len(images)} imágenes: pon en BATCH ese número o menos.")
@@ -494,6 +495,7 @@ def fit(model, draw, valid, phases, run, *, batch, rate, seed, weight_decay=0.02
             callbacks=callbacks,
             verbose=0,
         )
+        images.clear()  # TensorFlow guarda para siempre lo que usa `tf.numpy_function`
     draft = run / "nuevo.weights.h5"
     model.save_weights(draft)
     os.replace(draft, final)  # un corte no deja unos finales a medias
@@ -525,7 +527,7 @@ def fit_temperature(logits, labels):
     return float(np.exp((low + high) / 2))
 
 
-def fit_trust(model, images, labels):
+def fit_trust(model, images, labels, class_names):
     """Ajusta lo que `judge` necesita, con `valid`, y el lector, con recortes dibujados.
 
     Usa cuatro copias de `valid` con medio aumento, como fotos corrientes: tal cual sirvió para
@@ -536,6 +538,7 @@ def fit_trust(model, images, labels):
         model: clasificador de este proyecto.
         images: uint8 [n, 224, 224, 3] de `valid`.
         labels: int [n].
+        class_names: clases, en orden.
 
     Returns:
         dict para la clave "trust" del JSON: temperature, refusal_threshold y whole, los percentiles
@@ -550,7 +553,7 @@ def fit_trust(model, images, labels):
     ]
     logits, labels = ct.predict_logits(model, np.stack(copies)), np.tile(labels, 4)
     trust = trust_from_logits(logits, labels)
-    if model.output_shape[-1] == len(CLASS_NAMES):
+    if class_names == CLASS_NAMES:
         crops, crop_labels, is_corner = draw_candidates(1200, seed=TRUST_SEED)
         chosen = np.flatnonzero(is_corner & (crop_labels >= 0))
         crop_logits = ct.predict_logits(model, np.stack([decode(crops[i]) for i in chosen]))

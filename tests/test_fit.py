@@ -1,11 +1,13 @@
 """Entrenar por fases: seguir tras un corte, la mejor época y repartir entre dispositivos."""
 
+import gc
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import keras
@@ -51,6 +53,20 @@ def start_fit(run, phases=PHASES, drawn=None, start="al azar", seed=0):
     draw = lambda number: drawn.append(number) or data  # noqa: E731
     train.fit(model, draw, make_data(4), phases, run, **RECIPE)
     return model
+
+
+def test_a_phase_frees_its_pictures(tmp_path):
+    seen, run = [], tmp_path / "fotos"
+    run.mkdir()
+
+    def draw(number):
+        images = [np.zeros((224, 224, 3), np.uint8) for _ in range(16)]
+        seen.append(weakref.ref(images[0]))
+        return images, np.zeros(16, int), np.zeros(16, bool)
+
+    train.fit(cm.build_model(3, None, side=None), draw, make_data(4), PHASES, run, **RECIPE)
+    gc.collect()
+    assert len(seen) == len(PHASES) and all(picture() is None for picture in seen)
 
 
 def cut(monkeypatch, run, epoch, moment="on_epoch_begin", **options):

@@ -293,4 +293,4 @@ def test_published_trust_is_what_its_model_and_valid_give(published):
     model, metadata = published
     valid = cu.load_split(KAGGLE_DATA, "valid", metadata["class_names"])[:2]
     expected = {kind: pytest.approx(x, abs=0.05) for kind, x in metadata["trust"].items()}
-    assert train.fit_trust(model, *valid) == expected
+    assert train.fit_trust(model, *valid, metadata["class_names"]) == expected
