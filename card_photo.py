@@ -363,7 +363,7 @@ def ink_blobs(light, window, contrast):
 
 
 def pair_blobs(centers, sizes):
-    """Parejas (letra, palo), [n, 2] px: manchas vecinas de tamaño semejante, en los dos sentidos."""
+    """Parejas (letra, palo), [n, 2] px: manchas vecinas de tamaño semejante, en ambos sentidos."""
     gap = np.linalg.norm(centers[:, None] - centers, axis=2)
     mean, ratio = (sizes[:, None] + sizes) / 2, sizes[:, None] / sizes
     good = (gap > 0.8 * mean) & (gap < 2.1 * mean) & (np.minimum(ratio, 1 / ratio) > 0.4)
