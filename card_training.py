@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
+import h5py
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -380,7 +381,11 @@ def make_callbacks(run, epochs):
         run: carpeta del entrenamiento, la de `run_folder`.
         epochs: épocas de todas las fases.
     """
-    losses = [float(row["val_loss"] or "inf") for row in read_log(run)]
+    log = run / "historia.csv"
+    if log.is_file():  # sin la línea que un corte dejó a medias
+        text = log.read_bytes()
+        cu.write_atomic(log, text[: text.rfind(b"\n") + 1])
+    losses = [float(row["val_loss"]) for row in read_log(run)]
     return [
         EpochLine(epochs),
         # La época que menos pierde en valid; `build_model(weights=...)` la carga. Tras un corte,
@@ -391,7 +396,7 @@ def make_callbacks(run, epochs):
             save_weights_only=True,
             initial_value_threshold=min(losses, default=None),
         ),
-        keras.callbacks.CSVLogger(run / "historia.csv", append=True),
+        keras.callbacks.CSVLogger(log, append=True),
         # Dos copias, por si el corte llega mientras se escribe una
         keras.callbacks.BackupAndRestore(
             run / "respaldo", double_checkpoint=True, delete_checkpoint=False
@@ -405,7 +410,8 @@ def mend_backup(backup):
     for file in (note, copy):
         try:
             epoch = json.loads(file.read_text("utf-8"))["epoch"]
-        except (FileNotFoundError, ValueError, KeyError):
+            h5py.File(backup / f"latest.weights.h5{'.bkp' * (file is copy)}").close()
+        except (OSError, ValueError, KeyError):
             continue
         if file is copy:
             print(f"El corte rompió el último respaldo: seguimos desde la época {epoch}.")
@@ -486,16 +492,21 @@ def fit(model, draw, valid, phases, run, *, batch, rate, seed, weight_decay=0.02
         again = seed + len(read_log(run))  # tras un corte, otro orden y otro aumento
         model._initial_epoch = None  # Keras recuerda dónde siguió la fase anterior
         print(f"{len(images)} imágenes de {side} px, aumento {strength}:")
-        model.fit(
-            make_dataset(images, labels, classes, batch, side, strength, again, corner, is_corner),
-            validation_data=make_dataset(*valid, classes, 8 * replicas, side),
-            initial_epoch=ended - count,
-            epochs=ended,
-            shuffle=False,  # ya barajan los datos
-            callbacks=callbacks,
-            verbose=0,
+        data = make_dataset(
+            images, labels, classes, batch, side, strength, again, corner, is_corner
         )
-        images.clear()  # TensorFlow guarda para siempre lo que usa `tf.numpy_function`
+        try:
+            model.fit(
+                data,
+                validation_data=make_dataset(*valid, classes, 8 * replicas, side),
+                initial_epoch=ended - count,
+                epochs=ended,
+                shuffle=False,  # ya barajan los datos
+                callbacks=callbacks,
+                verbose=0,
+            )
+        finally:
+            images.clear()  # TensorFlow guarda para siempre lo que usa `tf.numpy_function`
     draft = run / "nuevo.weights.h5"
     model.save_weights(draft)
     os.replace(draft, final)  # un corte no deja unos finales a medias

@@ -262,7 +262,7 @@ def tally(cases, model, metadata, quiet=False):
         seconds.append(time.monotonic() - began)
         told = Counter(r.card for r in readings if not r.refused)
         truth = Counter(truth)
-        told -= told & (Counter(partly) - truth)  # ni fallo ni acierto
+        told -= (told - truth) & (Counter(partly) - truth)  # ni fallo ni acierto
         found, cards = found + (told & truth).total(), cards + truth.total()
         named, clean = named + told.total(), clean + (told == truth)
         if told != truth and not quiet:
@@ -380,7 +380,7 @@ def equal_cards():
 
 
 def candidates(model, metadata):
-    """Lo que propone el lector en fotos dibujadas: cartas bien nombradas, y lo demás callado."""
+    """Recortes como los de entrenar: cartas bien nombradas, y lo demás callado."""
     images, labels, is_corner = draw_candidates(2000, SEED)
     readings = ct.judge_images(model, metadata, np.stack([decode(image) for image in images]))
     kinds = ["corner" if corner else "outline" for corner in is_corner]

@@ -76,6 +76,9 @@ def test_noise_is_refused_and_cards_are_not(published, deck, monkeypatch):
     metadata = {**metadata, "trust": trust}
     for values in map(list, (trust["whole"].values(), trust["corner"].values())):
         assert len(values) == 2 and values[0] < values[1]
+    logits = ct.predict_logits(model, deck[0][3:])
+    expected = train.percentiles(train.right_energies(logits, deck[1][3:]))
+    assert trust["corner"] == pytest.approx(expected, abs=1e-3)
     assert trust["refusal_threshold"] < trust["whole"]["5"]
     noise = np.random.default_rng(0).integers(0, 256, (8, 224, 224, 3), dtype=np.uint8)
     assert all(r.refused for r in ct.judge_images(model, metadata, noise))
