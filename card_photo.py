@@ -97,8 +97,7 @@ def plausible(quads, size):
     and image enhancement», 2007, ecuaciones 11 a 20.
 
     Args:
-        quads: [n, 4, 2] en píxeles.
-        size: [2], (ancho, alto) de la foto.
+        quads: [n, 4, 2] en píxeles; size: [2], (ancho, alto) de la foto.
 
     Returns:
         (quads, aspect): [m, 4, 2] en el sentido del reloj, con el lado 0-1 corto, y [m] en 0..1.
@@ -157,8 +156,7 @@ def support(quads, field, count):
     """Parte 0..1 del perímetro [n] con un cambio perpendicular al lado, siempre del mismo signo.
 
     Args:
-        quads: [n, 4, 2] en píxeles.
-        field: salida de `gradient`.
+        quads: [n, 4, 2] en píxeles; field: salida de `gradient`.
         count: puntos que se miran por lado.
     """
     sides = np.roll(quads, -1, 1) - quads
@@ -456,15 +454,10 @@ def straighten(photo, corners, size=(224, 224)):
 
 
 def sharpen(image):
-    """Realza el contraste local: un índice pequeño, ampliado, sale borroso y pálido.
+    """Realza el contraste local de una imagen uint8 [alto, ancho, 3].
 
-    Es una máscara de enfoque de 8 px, cuyo desenfoque se hace a un cuarto por rapidez.
-
-    Args:
-        image: uint8 [alto, ancho, 3].
-
-    Returns:
-        uint8 [alto, ancho, 3].
+    Un índice pequeño, ampliado, sale borroso y pálido. Es una máscara de enfoque de 8 px, cuyo
+    desenfoque se hace a un cuarto por rapidez.
     """
     small = cv2.resize(image, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
     soft = cv2.resize(cv2.GaussianBlur(small, (0, 0), 1.9), image.shape[1::-1])

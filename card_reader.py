@@ -44,8 +44,7 @@ def read_cards(model, metadata, source):
         carta clara, lo más parecido, con `refused` si no llega a parecer una.
 
     Raises:
-        FileNotFoundError, TypeError, ValueError: los de `open_photo`; o faltan "trust" o
-            los pesos de `find_indices`.
+        FileNotFoundError, TypeError, ValueError: de `open_photo` o `find_indices`; o falta "trust".
     """
     trust, (photo, scale) = get_trust(metadata), cu.open_scaled(source)
     readings = judge_all(model, metadata, photo)
