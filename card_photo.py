@@ -19,8 +19,9 @@ MAX_CARDS = 60
 ASPECT = 2.5 / 3.5  # ancho entre alto de un naipe de póquer; el de bridge, 2.25 / 3.5
 FOCAL = 1.1  # del lado mayor: entre el gran angular de un móvil (0.75) y su teleobjetivo
 SUPPORT = 0.7  # parte del perímetro que ha de verse como canto
-BLOBS, INDICES = 1500, 120  # manchas de un color que se emparejan e índices que salen, como mucho
+BLOBS, INDICES = 1500, 120  # manchas que se emparejan e índices que salen, como mucho
 LIKELY = 0.05  # lo mínimo que la red ha de dar a una pareja
+SOLID = 0.75  # lo que llena un palo, también un trébol borroso, de su envolvente convexa
 # Esquinas del recorte de un índice desde su letra, en veces la distancia de ella al palo: el de una
 # baraja corriente queda arriba a la izquierda, con el borde de la carta a su lado
 INDEX_BOX = np.array([[-0.62, -0.85], [1.98, -0.85], [1.98, 3.55], [-0.62, 3.55]])
@@ -239,9 +240,9 @@ def order(quad):
 def find_indices(photo, likely=LIKELY):
     """Esquinas de carta de una foto que pueden llevar un índice: una letra y, al lado, un palo.
 
-    Busca manchas de tinta, oscura o clara, empareja las vecinas de tamaño semejante y parte en dos
-    las alargadas, que pueden ser un índice borroso. Una red pequeña, `card_model.build_finder`,
-    deja las que parecen un índice del derecho.
+    Busca manchas de tinta, oscura o clara, empareja las vecinas de tamaño semejante, una de ellas
+    maciza como un palo, y parte en dos las alargadas, que pueden ser un índice borroso. Una red
+    pequeña, `card_model.build_finder`, deja las que parecen un índice del derecho.
 
     Args:
         photo: uint8 [alto, ancho, 3], RGB, de cualquier tamaño.
@@ -281,22 +282,17 @@ def propose_indices(photo):
     red, green, blue = cv2.split(seen)
     light = level_light(cv2.min(cv2.min(red, green), blue))  # `.min(2)` tarda mucho más
     dark = level_light(255 - cv2.max(cv2.max(red, green), blue))  # tinta clara en papel oscuro
-    letter, suit = np.concatenate([ink_pairs(x) for x in (light, dark)], axis=1)
-    return seen, letter, suit, scale
-
-
-def ink_pairs(light):
-    """Parejas (letra, palo), [2, n, 2] px, de la tinta oscura de una luminosidad uint8."""
-    found = [ink_blobs(light, *window) for window in ((31, 12), (75, 18))]
-    centers, boxes, shapes = (np.concatenate(part) for part in zip(*found, strict=True))
+    found = [ink_blobs(x, *window) for x in (light, dark) for window in ((31, 12), (75, 18))]
+    centers, boxes, shapes, solid = (np.concatenate(part) for part in zip(*found, strict=True))
     sizes = boxes.max(1)
     largest = np.argsort(-sizes)[:BLOBS]
     near = np.abs(centers[largest, None] - centers[largest]).max(2) < 0.12 * sizes[largest] + 1
     near &= np.abs(sizes[largest, None] - sizes[largest]) < 0.25 * sizes[largest]
-    once = largest[~np.tril(near, -1).any(1)]  # las dos binarizaciones ven la misma mancha
-    centers, boxes, shapes = centers[once], boxes[once], shapes[once]
-    pairs = pair_blobs(centers, sizes[once]), split_blobs(centers, boxes, shapes)
-    return np.concatenate(pairs, axis=1)
+    once = largest[~np.tril(near, -1).any(1)]  # varias binarizaciones ven la misma mancha
+    centers, boxes, sizes, shapes, solid = (x[once] for x in (centers, boxes, sizes, shapes, solid))
+    pairs = pair_blobs(centers, sizes, shapes, solid), split_blobs(centers, boxes, shapes)
+    letter, suit = (np.concatenate(part) for part in zip(*pairs, strict=True))
+    return seen, letter, suit, scale
 
 
 def index_looks(seen, letter, suit):
@@ -326,8 +322,8 @@ def ink_blobs(light, window, contrast):
         window, contrast: lado en px y diferencia en niveles de la binarización adaptativa.
 
     Returns:
-        (centers, boxes, shapes): [n, 2] en px, ancho y alto [n, 2] en px, y silueta [n, 144], de
-        12 x 12.
+        (centers, boxes, shapes, solid): [n, 2] en px, ancho y alto [n, 2] en px, silueta [n, 144],
+        de 12 x 12, y qué parte llena de su envolvente, sin contar huecos, [n].
     """
     high, wide = light.shape
     kind = cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV
@@ -349,23 +345,38 @@ def ink_blobs(light, window, contrast):
 
     inked, box = total(mask), (bottom - top) * (right - left)
     paper = total(light * (1 - mask)) / np.maximum(box - inked, 1)
-    good = (size >= 7) & (size <= 110) & (np.minimum(w, h) >= 2) & (area > 0.15 * w * h)
-    good &= (area >= 12) & (paper > 95) & (paper - tone > 45) & (inked - area < 0.4 * box)
+    good = (size >= 9) & (size <= 110) & (np.minimum(w, h) >= 3) & (area > 0.15 * w * h)
+    good &= (area >= 18) & (paper > 95) & (paper - tone > 45) & (inked - area < 0.4 * box)
     good[0] = False  # el fondo
     good = np.flatnonzero(good)
-    shapes = []
+    shapes, solid = [], []
     for i in good:
-        blob = np.float32(label[y[i] : y[i] + h[i], x[i] : x[i] + w[i]] == i)
-        shapes.append(cv2.resize(blob, (12, 12), interpolation=cv2.INTER_AREA))
-    return centers[good], np.stack([w, h], 1)[good], np.float32(shapes).reshape(-1, 144)
+        blob = np.uint8(label[y[i] : y[i] + h[i], x[i] : x[i] + w[i]] == i)
+        shapes.append(cv2.resize(np.float32(blob), (12, 12), interpolation=cv2.INTER_AREA))
+        edge = cv2.findContours(blob, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0][0]
+        full, hull = (  # en píxeles, por los centros de los del borde; un palo hueco, lleno
+            cv2.contourArea(x) + cv2.arcLength(x, True) / 2 + 1
+            for x in (edge, cv2.convexHull(edge))
+        )
+        solid.append(full / hull)
+    shapes = np.float32(shapes).reshape(-1, 144)
+    return centers[good], np.stack([w, h], 1)[good], shapes, np.float32(solid)
 
 
-def pair_blobs(centers, sizes):
-    """Parejas (letra, palo), [n, 2] px: manchas vecinas de tamaño semejante, en ambos sentidos."""
+def pair_blobs(centers, sizes, shapes, solid):
+    """Parejas (letra, palo), [n, 2] px: manchas vecinas, de tamaño semejante y otra silueta.
+
+    El palo es macizo (`SOLID`), al contrario que casi todas las letras.
+    """
     gap = np.linalg.norm(centers[:, None] - centers, axis=2)
     mean, ratio = (sizes[:, None] + sizes) / 2, sizes[:, None] / sizes
-    good = (gap > 0.8 * mean) & (gap < 2.1 * mean) & (np.minimum(ratio, 1 / ratio) > 0.4)
-    first, second = np.nonzero(good)
+    ratio = np.minimum(ratio, 1 / ratio)
+    good = (gap > 0.8 * mean) & (gap < 2.1 * mean) & (ratio > 0.4)
+    flat = shapes - shapes.mean(1, keepdims=True)
+    flat /= np.linalg.norm(flat, axis=1, keepdims=True) + 1e-6
+    alike = np.maximum(flat @ flat.T, flat @ flat[:, ::-1].T)  # al revés es a media vuelta
+    good &= (alike < 0.86) | (ratio < 0.85)  # dos palos del centro no son un índice
+    first, second = np.nonzero(good & (solid > SOLID))
     return centers[first], centers[second]
 
 
@@ -380,7 +391,7 @@ def split_blobs(centers, boxes, shapes):
     pixels -= (weight * pixels).sum(1, keepdims=True)
     variance, axes = np.linalg.eigh((weight * pixels).transpose(0, 2, 1) @ pixels)
     wide, long = np.sqrt(12 * variance.clip(0.1)).T
-    keep = (long > 1.3 * wide) & (long < 3.2 * wide) & (long > 10)
+    keep = (long > 1.6 * wide) & (long < 2.6 * wide) & (long > 14)
     half = (axes[:, :, 1] * long[:, None] * 0.27)[keep]
     ends = centers[keep] - half, centers[keep] + half
     return np.concatenate(ends), np.concatenate(ends[::-1])
