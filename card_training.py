@@ -381,10 +381,6 @@ def make_callbacks(run, epochs):
         run: carpeta del entrenamiento, la de `run_folder`.
         epochs: épocas de todas las fases.
     """
-    log = run / "historia.csv"
-    if log.is_file():  # sin la línea que un corte dejó a medias
-        text = log.read_bytes()
-        cu.write_atomic(log, text[: text.rfind(b"\n") + 1])
     losses = [float(row["val_loss"]) for row in read_log(run)]
     return [
         EpochLine(epochs),
@@ -396,12 +392,19 @@ def make_callbacks(run, epochs):
             save_weights_only=True,
             initial_value_threshold=min(losses, default=None),
         ),
-        keras.callbacks.CSVLogger(log, append=True),
+        keras.callbacks.CSVLogger(run / "historia.csv", append=True),
         # Dos copias, por si el corte llega mientras se escribe una
         keras.callbacks.BackupAndRestore(
             run / "respaldo", double_checkpoint=True, delete_checkpoint=False
         ),
     ]
+
+
+def mend_log(log):
+    """Quita de `historia.csv` la línea que un corte dejó a medias."""
+    if log.is_file():
+        text = log.read_bytes()
+        cu.write_atomic(log, text[: text.rfind(b"\n") + 1])
 
 
 def mend_backup(backup):
@@ -468,6 +471,7 @@ def fit(model, draw, valid, phases, run, *, batch, rate, seed, weight_decay=0.02
     if final.exists():
         print(f"Este entrenamiento ya acabó: cargamos {final}. Para repetirlo, borra su carpeta.")
         return model.load_weights(final)
+    mend_log(run / "historia.csv")
     epochs, ended, done = sum(n for n, *_ in phases), 0, mend_backup(run / "respaldo")
     classes, callbacks = model.output_shape[-1], make_callbacks(run, epochs)
     # Las GPU se reparten a partes iguales valid, hasta una imagen menos por GPU: la que se quedara

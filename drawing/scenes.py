@@ -407,12 +407,12 @@ def make_candidate_scene(rng, layout=None, screen=None, cards=None):
         cv2.fillConvexPoly(owner, corners.round().astype(np.int32), number)
         cards.append((str(name), corners, places))
     return relit(table, screen, rng), [
-        (name, corners, *seen_part_seen(owner, number, corners, places))
+        (name, corners, *visible_parts(owner, number, corners, places))
         for number, (name, corners, places) in enumerate(cards, 1)
     ]
 
 
-def seen_part_seen(owner, number, corners, places):
+def visible_parts(owner, number, corners, places):
     """Qué parte se ve de una carta, dónde están sus índices en px, y qué parte de cada uno."""
     flat = np.float32(points("0,0 1,0 1,1 0,1") * (WIDTH, HEIGHT))
     onto = cv2.getPerspectiveTransform(flat, np.float32(corners))

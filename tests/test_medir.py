@@ -37,11 +37,8 @@ def test_tally_counts_what_is_missing_and_what_is_not_there(medir, monkeypatch, 
     assert figures["recall"] == {"correct": 10, "total": 12}
     assert figures["precision"] == {"correct": 10, "total": 11}
     assert figures["clean"] == {"correct": 3, "total": 6}  # bien, asoma y doble
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
-        "falta",
-        "sobra",
-        "rechaza",
-    ]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["falta", "sobra", "rechaza"]
 
 
 def test_every_light_hurts_more_by_degrees(medir):
