@@ -90,23 +90,34 @@ def build_model(class_count, weights="imagenet", bn_momentum=0.98, side=cu.IMAGE
 
 
 def build_finder():
-    """La red que dice si una pareja de manchas es un índice, de 62 mil parámetros.
+    """La red que busca índices en una foto, de 90 mil parámetros y solo de convoluciones.
 
     Returns:
-        `keras.Model` de [b, 32, 32, 3] en 0..255, como los da `card_photo.index_looks`, a lo que
-        parece un índice derecho, [b, 1] en 0..1. La luz no cuenta: cada imagen se normaliza.
+        `keras.Model` de [b, alto, ancho, 3] en 0..255, con lados múltiplos de 8, a
+        [b, alto / 4, ancho / 4, 5]: lo que cada casilla de 4 px parece el medio de un índice, sin
+        sigmoide, y, desde ella, dónde están su letra y su palo: (x, y, x, y) en veces 16 px.
     """
-    image = keras.layers.Input((32, 32, 3))
-    x = keras.layers.LayerNormalization(axis=(1, 2, 3), center=False, scale=False)(image)
-    for width, strides in ((16, 1), (32, 2), (64, 2), (64, 2)):
-        x = keras.layers.Conv2D(width, 3, strides, "same", activation="relu")(x)
-    x = keras.layers.Dropout(0.2)(keras.layers.Flatten()(x))
-    return keras.Model(image, keras.layers.Dense(1, activation="sigmoid")(x))
+
+    def conv(x, width, strides=1, size=3):
+        x = keras.layers.Conv2D(width, size, strides, "same", use_bias=False)(x)
+        return keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=0.98)(x))
+
+    image = keras.layers.Input((None, None, 3))
+    x = conv(keras.layers.Rescaling(1 / 127.5, -1)(image), 12, 2)
+    fine = conv(conv(x, 24, 2), 24)
+    x = conv(fine, 48, 2)
+    for _ in range(3):
+        x = keras.layers.Add()([x, conv(x, 48)])
+    x = keras.layers.UpSampling2D()(conv(x, 24, size=1))
+    x = conv(keras.layers.Add()([x, fine]), 32)
+    rare = keras.initializers.Constant(-4.0)  # casi ninguna casilla lo es (Lin et al., 2017)
+    middle = keras.layers.Conv2D(1, 1, bias_initializer=rare)(x)
+    return keras.Model(image, keras.layers.Concatenate()([middle, keras.layers.Conv2D(4, 1)(x)]))
 
 
 @lru_cache
 def load_finder():
-    """Función de uint8 [n, 32, 32, 3] a lo que dice `build_finder`, con los pesos `FINDER`.
+    """Función de uint8 [b, alto, ancho, 3] a lo que da `build_finder`, con los pesos `FINDER`.
 
     Raises:
         FileNotFoundError: falta ese fichero.
@@ -120,7 +131,7 @@ def load_finder():
     model = build_finder()
     random.setstate(state)
     model.load_weights(FINDER)
-    signature = [tf.TensorSpec((None, 32, 32, 3), tf.uint8)]
+    signature = [tf.TensorSpec((None, None, None, 3), tf.uint8)]
     return tf.function(lambda x: model(tf.cast(x, "float32")), input_signature=signature)
 
 

@@ -19,14 +19,14 @@ MAX_CARDS = 60
 ASPECT = 2.5 / 3.5  # ancho entre alto de un naipe de póquer; el de bridge, 2.25 / 3.5
 FOCAL = 1.1  # del lado mayor: entre el gran angular de un móvil (0.75) y su teleobjetivo
 SUPPORT = 0.7  # parte del perímetro que ha de verse como canto
-BLOBS, INDICES = 1500, 120  # manchas que se emparejan e índices que salen, como mucho
-LIKELY = 0.05  # lo mínimo que la red ha de dar a una pareja
-SOLID = 0.75  # lo que llena un palo, también un trébol borroso, de su envolvente convexa
+INDICES = 120  # los que salen de una foto, como mucho
+LIKELY, VOTE = 0.5, 0.3  # lo mínimo que la red da a un índice, y a las casillas que lo sitúan
 # Esquinas del recorte de un índice desde su letra, en veces la distancia de ella al palo: el de una
 # baraja corriente queda arriba a la izquierda, con el borde de la carta a su lado
 INDEX_BOX = np.array([[-0.62, -0.85], [1.98, -0.85], [1.98, 3.55], [-0.62, 3.55]])
-LOOK_BOX = np.array([[-1.1, -0.9], [1.5, -0.9], [1.5, 1.9], [-1.1, 1.9]])  # lo que se mira de él
 INDEX_SIDE = 1280  # px del lado mayor con que se buscan los índices; una foto pequeña se amplía
+INDEX_SIZES = 8.5, 20  # px de la letra al palo que ve la red; lo mayor, con la foto a la mitad
+CELL, UNIT = 4, 16  # px de una casilla de la red, y de la unidad en que da distancias
 
 
 def find_cards(photo):
@@ -240,13 +240,11 @@ def order(quad):
 def find_indices(photo, likely=LIKELY):
     """Esquinas de carta de una foto que pueden llevar un índice: una letra y, al lado, un palo.
 
-    Busca manchas de tinta, oscura o clara, empareja las vecinas de tamaño semejante, una de ellas
-    maciza como un palo, y parte en dos las alargadas, que pueden ser un índice borroso. Una red
-    pequeña, `card_model.build_finder`, deja las que parecen un índice del derecho.
+    Una red pequeña, `card_model.build_finder`, los busca en la foto, en su mitad, en su cuarto...
 
     Args:
         photo: uint8 [alto, ancho, 3], RGB, de cualquier tamaño.
-        likely: lo mínimo que esa red ha de dar a una pareja, 0..1.
+        likely: lo mínimo que esa red ha de dar a un índice, 0..1.
 
     Returns:
         float32 [n, 4, 2] en píxeles, `INDICES` como mucho, del más al menos probable: la esquina de
@@ -256,152 +254,55 @@ def find_indices(photo, likely=LIKELY):
     Raises:
         FileNotFoundError: faltan los pesos de esa red.
     """
-    seen, letter, suit, scale = propose_indices(photo)
-    if not len(letter):
-        return np.empty((0, 4, 2), np.float32)
-    looks, finder = index_looks(seen, letter, suit), load_finder()
-    parts = [looks[i : i + 512] for i in range(0, len(looks), 512)]  # un texto tiene miles
-    sure = np.concatenate([finder(part).numpy()[:, 0] for part in parts])
-    keep = np.argsort(-sure)[:INDICES]
-    keep = keep[sure[keep] > likely]
-    return np.float32(index_corners(letter[keep], suit[keep]) / scale)
-
-
-def propose_indices(photo):
-    """Parejas que pueden ser un índice, para que la red las mire.
-
-    Returns:
-        (seen, letter, suit, scale): la foto al tamaño en que se buscan, los centros de cada pareja,
-        [n, 2] en px de `seen`, y cuántos de ellos mide un píxel de la foto.
-    """
     scale = min(INDEX_SIDE / max(photo.shape[:2]), 2.0)
     if min(photo.shape[:2]) * scale < 16:
-        return photo, *np.empty((2, 0, 2)), scale
+        return np.empty((0, 4, 2), np.float32)
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    seen = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=method)
-    red, green, blue = cv2.split(seen)
-    light = level_light(cv2.min(cv2.min(red, green), blue))  # `.min(2)` tarda mucho más
-    dark = level_light(255 - cv2.max(cv2.max(red, green), blue))  # tinta clara en papel oscuro
-    found = [ink_blobs(x, *window) for x in (light, dark) for window in ((31, 12), (75, 18))]
-    centers, boxes, shapes, solid = (np.concatenate(part) for part in zip(*found, strict=True))
-    sizes = boxes.max(1)
-    largest = np.argsort(-sizes)[:BLOBS]
-    near = np.abs(centers[largest, None] - centers[largest]).max(2) < 0.12 * sizes[largest] + 1
-    near &= np.abs(sizes[largest, None] - sizes[largest]) < 0.25 * sizes[largest]
-    once = largest[~np.tril(near, -1).any(1)]  # varias binarizaciones ven la misma mancha
-    centers, boxes, sizes, shapes, solid = (x[once] for x in (centers, boxes, sizes, shapes, solid))
-    pairs = pair_blobs(centers, sizes, shapes, solid), split_blobs(centers, boxes, shapes)
-    letter, suit = (np.concatenate(part) for part in zip(*pairs, strict=True))
-    return seen, letter, suit, scale
+    seen, found = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=method), []
+    while not found or max(seen.shape) >= 160:
+        ends, sure = look_for_indices(seen, min(likely, VOTE))
+        found.append((ends / scale, sure))
+        seen = cv2.resize(seen, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        scale /= 2
+    ends = merge_indices(*(np.concatenate(part) for part in zip(*found, strict=True)), likely)
+    return np.float32(index_corners(ends[:, 0], ends[:, 1]))
 
 
-def index_looks(seen, letter, suit):
-    """Lo que se ve de cada pareja, uint8 [n, 32, 32, 3]: la letra arriba y el palo abajo."""
-    boxes = index_corners(letter, suit, LOOK_BOX)
-    looks = [straighten(seen, box, (32, 32)) for box in boxes]
-    return np.array(looks, np.uint8).reshape(-1, 32, 32, 3)
+def look_for_indices(seen, least):
+    """Lo que la red ve en una foto, a un tamaño: letra y palo [n, 2, 2] en px, y cuánto, [n]."""
+    padding = 0, -len(seen) % 8, 0, -seen.shape[1] % 8
+    padded = cv2.copyMakeBorder(seen, *padding, cv2.BORDER_REPLICATE)
+    out = load_finder()(padded[None]).numpy()[0]
+    sure = 1 / (1 + np.exp(-out[..., 0]))
+    row, column = np.nonzero(sure > least)
+    best = np.argsort(-sure[row, column])[: 10 * INDICES]
+    row, column = row[best], column[best]
+    cell = np.stack([column, row], 1) * CELL + (CELL - 1) / 2
+    ends = cell[:, None] + UNIT * out[row, column, 1:].reshape(-1, 2, 2)
+    return ends, sure[row, column]
 
 
-def level_light(light):
-    """La luminosidad uint8 [alto, ancho] como si el papel de cada sitio estuviera bien iluminado.
-
-    El papel es lo más claro en 500 px: así, junto a una carta, el grano de una mesa oscura no se
-    vuelve tinta. Se multiplica por 2.5 como mucho.
-    """
-    small = cv2.resize(light, None, fx=1 / 8, fy=1 / 8, interpolation=cv2.INTER_AREA)
-    paper = cv2.blur(cv2.dilate(small, np.ones((61, 61), np.uint8)), (61, 61))
-    gain = np.clip(230 / np.maximum(paper, 1).astype(np.float32), 1, 2.5)
-    return cv2.multiply(light, cv2.resize(gain, light.shape[::-1]), dtype=cv2.CV_8U)
-
-
-def ink_blobs(light, window, contrast):
-    """Manchas de tinta rodeadas de papel en una luminosidad uint8 [alto, ancho].
-
-    Args:
-        light: luminosidad en que la tinta es oscura: el menor canal, o el negativo del mayor.
-        window, contrast: lado en px y diferencia en niveles de la binarización adaptativa.
-
-    Returns:
-        (centers, boxes, shapes, solid): [n, 2] en px, ancho y alto [n, 2] en px, silueta [n, 144],
-        de 12 x 12, y qué parte llena de su envolvente, sin contar huecos, [n].
-    """
-    high, wide = light.shape
-    kind = cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV
-    mask = cv2.adaptiveThreshold(light, 1, *kind, window, contrast)
-    _, label, stats, centers = cv2.connectedComponentsWithStats(mask)
-    x, y, w, h, area = stats.T
-    size = np.maximum(w, h)
-    ink = mask > 0
-    tone = np.bincount(label[ink], light[ink], len(stats)) / area
-    around = (0.35 * size + 2).astype(int)
-    top, left = np.maximum(y - around, 0), np.maximum(x - around, 0)
-    bottom, right = np.minimum(y + h + around, high), np.minimum(x + w + around, wide)
-
-    def total(image):  # suma en la caja que rodea a cada mancha
-        table = cv2.integral(image)
-        return (
-            table[bottom, right] - table[top, right] - table[bottom, left] + table[top, left]
-        ).astype(float)
-
-    inked, box = total(mask), (bottom - top) * (right - left)
-    paper = total(light * (1 - mask)) / np.maximum(box - inked, 1)
-    good = (size >= 9) & (size <= 110) & (np.minimum(w, h) >= 3) & (area > 0.15 * w * h)
-    good &= (area >= 18) & (paper > 95) & (paper - tone > 45) & (inked - area < 0.4 * box)
-    good[0] = False  # el fondo
-    good = np.flatnonzero(good)
-    shapes, solid = [], []
-    for i in good:
-        blob = np.uint8(label[y[i] : y[i] + h[i], x[i] : x[i] + w[i]] == i)
-        shapes.append(cv2.resize(np.float32(blob), (12, 12), interpolation=cv2.INTER_AREA))
-        edge = cv2.findContours(blob, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0][0]
-        full, hull = (  # en píxeles, por los centros de los del borde; un palo hueco, lleno
-            cv2.contourArea(x) + cv2.arcLength(x, True) / 2 + 1
-            for x in (edge, cv2.convexHull(edge))
-        )
-        solid.append(full / hull)
-    shapes = np.float32(shapes).reshape(-1, 144)
-    return centers[good], np.stack([w, h], 1)[good], shapes, np.float32(solid)
+def merge_indices(ends, sure, likely):
+    """De cada índice, la media de lo que dicen sus casillas: [n, 2, 2], del más seguro al menos."""
+    middle, down = ends.mean(1), ends[:, 1] - ends[:, 0]
+    size = np.linalg.norm(down, axis=1) + 1e-6
+    down /= size[:, None]
+    left, merged = np.argsort(-sure), []
+    while len(left) and sure[best := left[0]] > likely and len(merged) < INDICES:
+        away = np.linalg.norm(middle[left] - middle[best], axis=1)
+        cos, ratio = down[left] @ down[best], size[left] / size[best]
+        same = (away < 0.45 * size[best] * np.minimum(ratio, 1)) & (cos > 0.5)
+        alike = same & (cos > 0.8) & (np.abs(np.log(ratio)) < 0.4)
+        merged.append(np.average(ends[left[alike]], 0, sure[left[alike]] ** 2))
+        left = left[~same]
+    return np.reshape(merged, (-1, 2, 2))
 
 
-def pair_blobs(centers, sizes, shapes, solid):
-    """Parejas (letra, palo), [n, 2] px: manchas vecinas, de tamaño semejante y otra silueta.
-
-    El palo es macizo (`SOLID`), al contrario que casi todas las letras.
-    """
-    gap = np.linalg.norm(centers[:, None] - centers, axis=2)
-    mean, ratio = (sizes[:, None] + sizes) / 2, sizes[:, None] / sizes
-    ratio = np.minimum(ratio, 1 / ratio)
-    good = (gap > 0.8 * mean) & (gap < 2.1 * mean) & (ratio > 0.4)
-    flat = shapes - shapes.mean(1, keepdims=True)
-    flat /= np.linalg.norm(flat, axis=1, keepdims=True) + 1e-6
-    alike = np.maximum(flat @ flat.T, flat @ flat[:, ::-1].T)  # al revés es a media vuelta
-    good &= (alike < 0.86) | (ratio < 0.85)  # dos palos del centro no son un índice
-    first, second = np.nonzero(good & (solid > SOLID))
-    return centers[first], centers[second]
-
-
-def split_blobs(centers, boxes, shapes):
-    """Parejas (letra, palo), [n, 2] px, que un desenfoque fundió en una mancha alargada.
-
-    El largo y el ancho salen de los momentos: un rectángulo de lado L tiene varianza L²/12.
-    """
-    grid = (np.indices((12, 12))[::-1].reshape(2, -1).T + 0.5) / 12 - 0.5
-    pixels = grid * boxes[:, None]  # [n, 144, 2]
-    weight = shapes[..., None] / shapes.sum(1)[:, None, None]
-    pixels -= (weight * pixels).sum(1, keepdims=True)
-    variance, axes = np.linalg.eigh((weight * pixels).transpose(0, 2, 1) @ pixels)
-    wide, long = np.sqrt(12 * variance.clip(0.1)).T
-    keep = (long > 1.6 * wide) & (long < 2.6 * wide) & (long > 14)
-    half = (axes[:, :, 1] * long[:, None] * 0.27)[keep]
-    ends = centers[keep] - half, centers[keep] + half
-    return np.concatenate(ends), np.concatenate(ends[::-1])
-
-
-def index_corners(letter, suit, box=INDEX_BOX):
+def index_corners(letter, suit):
     """Esquinas de carta [n, 4, 2] cuya letra y cuyo palo están en esos sitios, [n, 2] en px."""
     down = (suit - letter)[:, None]
     right = down[..., ::-1] * (1, -1)
-    across, along = box.T
+    across, along = INDEX_BOX.T
     return letter[:, None] + across[:, None] * right + along[:, None] * down
 
 

@@ -24,7 +24,7 @@ from card_names import card_name
 from card_photo import contains, index_size, overlap, placed
 from card_trust import get_trust, judge_images
 
-SURE = {"whole": 0.8, "outline": 0.8, "corner": 0.92}  # confianza de lo que se da por carta
+SURE = {"whole": 0.8, "outline": 0.8, "corner": 0.85}  # confianza de lo que se da por carta
 LEAST = "5"  # percentil de la energía de lo acertado que hace falta
 TWICE = 0.3  # evidencia de dos índices iguales que no pueden ser de una carta
 FAINT, FAINT_SURE = 0.5, 0.5  # lo que se perdona a dos esquinas opuestas que dicen lo mismo
@@ -162,17 +162,15 @@ def best_corners(indices, trust):
 
 
 def same_evidence(one, other):
-    """Si dos índices propuestos son el mismo: comparten una mancha, o uno ve dentro al otro.
-
-    Uno que ve dentro a otro del mismo nombre, y de otro tamaño o dirección, lee las manchas de él.
-    """
+    """Si dos índices son el mismo: comparten letra o palo, o dicen lo mismo uno encima de otro."""
     small, large = sorted((index_size(one.box), index_size(other.box)))
     ends = [np.stack(card_photo.index_parts(r.box[None]))[:, 0] for r in (one, other)]
     if np.linalg.norm(ends[0][:, None] - ends[1], axis=2).min() < 0.45 * small:
         return True
     seen = contains(one.box, spot(other)) or contains(other.box, spot(one))
     unlike = large > 1.3 * small or placed(one.box, other.box)[0] < 0.5
-    return one.card == other.card and seen and unlike
+    near = np.linalg.norm(spot(one) - spot(other)) < 0.9 * small
+    return one.card == other.card and (near or seen and unlike)
 
 
 def surrounds(corner, area):
@@ -183,9 +181,10 @@ def surrounds(corner, area):
 def index_place(corner, card, corners, reach=1.7):
     """En qué sitio de una carta ya leída está una esquina que puede ser suya; si no, None.
 
-    Los índices de una carta miran a lados opuestos desde extremos opuestos: "diagonal". Los de una
-    de cuatro, además, "straight", y "beside": al mismo lado y a la misma altura, sin otro índice
-    de `corners` en medio. Si la carta es un contorno, "inside": caen en él ampliado `reach` veces.
+    Los índices de una carta miran a lados opuestos, hacia dentro o, si el palo va sobre la letra,
+    hacia fuera: "diagonal". Los de una de cuatro, además, "straight", y "beside": al mismo lado y
+    a la misma altura, sin otro de `corners` en medio. Si la carta es un contorno, "inside": caen en
+    él ampliado `reach` veces.
     """
     if card.card != corner.card:
         return None
@@ -193,8 +192,8 @@ def index_place(corner, card, corners, reach=1.7):
         grown = reach * card.box + (1 - reach) * card.box.mean(0)
         return "inside" if contains(grown, spot(corner)) else None
     facing, along, across = placed(corner.box, card.box)
-    if facing < -0.9 and 1.5 < along < 22 and abs(across) < 2.6 * along:
-        return "diagonal" if abs(across) > 0.3 * along else "straight"
+    if facing < -0.9 and 1.5 < np.hypot(along, across) < 22:
+        return "diagonal" if abs(across) > 0.3 * abs(along) else "straight"
     between, away = (spot(corner) + spot(card)) / 2, np.linalg.norm(spot(corner) - spot(card))
     others = [spot(c) for c in corners if c not in (corner, card)]
     alone = all(np.linalg.norm(other - between) > 0.4 * away for other in others)

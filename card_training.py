@@ -22,13 +22,14 @@ import card_trust as ct
 import card_utils as cu
 from card_model import FINDER, build_finder, load_finder
 from card_names import CLASS_NAMES
-from card_photo import index_corners, index_looks, propose_indices
+from card_photo import CELL, INDEX_SIZES, UNIT
 from drawing.free_deck import as_jpg, draw_free_cards
 from drawing.no_cards import draw_no_cards, reframe
-from drawing.scenes import draw_candidates, label_indices, make_candidate_scene
+from drawing.scenes import draw_candidates, make_candidate_scene
 
 FIGURES = "jack", "queen", "king", "joker"
 PERCENTILES = 5, 50  # los que lee `card_reader.evidence`
+FINDER_SIDE = 192  # px de los recortes con que se entrena `build_finder`
 TRUST_SEED = 90_000  # de los recortes con que se ajusta: ningún entrenamiento los dibuja
 
 
@@ -600,43 +601,130 @@ def percentiles(energies):
 # --- Buscar índices --------------------------------------------------------------------------
 
 
-def fit_finder(path=FINDER, photos=1500, epochs=6, seed=0):
-    """Entrena `card_model.build_finder` y guarda sus pesos.
+def fit_finder(path=FINDER, photos=2400, epochs=8, seed=0):
+    """Entrena `card_model.build_finder` con fotos dibujadas y guarda sus pesos.
 
     Args:
         path: destino, acabado en .weights.h5.
-        photos: cuántas fotos se dibujan; epochs: veces que se recorren sus parejas.
+        photos: cuántas se dibujan, con ocho recortes de cada una; epochs: épocas.
         seed: de los dibujos y del entrenamiento.
     """
     keras.utils.set_random_seed(seed)
+    images = np.empty((8 * photos, FINDER_SIDE, FINDER_SIDE, 3), np.uint8)
+    targets = np.empty((8 * photos, FINDER_SIDE // CELL, FINDER_SIDE // CELL, 5), np.float16)
     with ThreadPoolExecutor() as pool:
-        found = list(pool.map(photo_looks, ([seed, 9, i] for i in range(photos))))
-    looks, is_index = (np.concatenate(part) for part in zip(*found, strict=True))
-    print(f"{len(looks)} parejas de {photos} fotos; índices, {int(is_index.sum())}.", flush=True)
-    model, steps = build_finder(), epochs * math.ceil(len(looks) / 128)
-    moved = keras.layers.RandomTranslation(0.05, 0.05), keras.layers.RandomZoom(0.1, 0.1)
-    turned = keras.layers.RandomRotation(0.015)
-    whole = keras.Sequential([keras.Input((32, 32, 3)), *moved, turned, model])
-    cosine = keras.optimizers.schedules.CosineDecay(2e-3, steps)
-    whole.compile(keras.optimizers.AdamW(cosine, weight_decay=0.01), "binary_crossentropy")
-    whole.fit(looks, is_index, batch_size=128, epochs=epochs, verbose=2)
-    draft = path.with_name("card_finder.new.weights.h5")
-    model.save_weights(draft)
+        keys = ([seed, 9, i] for i in range(photos))
+        for i, crops in enumerate(pool.map(finder_crops, keys)):
+            for j, (image, target) in enumerate(crops, 8 * i):
+                images[j], targets[j] = image, target
+    print(f"{len(images)} recortes de {photos} fotos.", flush=True)
+    model, steps = build_finder(), epochs * math.ceil(len(images) / 16)
+    warmup = steps // 40
+    cosine = keras.optimizers.schedules.CosineDecay(
+        0.0, steps - warmup, warmup_target=3e-3, warmup_steps=warmup
+    )
+    model.compile(keras.optimizers.AdamW(cosine, weight_decay=0.01), finder_loss)
+    model.fit(images, targets, batch_size=16, epochs=epochs, verbose=2)
+    draft, final = path.with_name("card_finder.new.weights.h5"), build_finder()
+    final.set_weights(model.get_weights())
+    final.save_weights(draft)  # sin lo que guarda AdamW
     os.replace(draft, path)
     load_finder.cache_clear()
 
 
-def photo_looks(key, *scene):
-    """Parejas de una foto de `make_candidate_scene`: cómo se ven, y 1.0 si son un índice o 0.0."""
+def finder_loss(truth, output):
+    """La pérdida focal (Lin et al., 2017) de lo que es índice, y lo que se apartan letra y palo."""
+    truth = tf.cast(truth, tf.float32)
+    known, is_middle = (tf.cast(truth[..., 0] > least, tf.float32) for least in (-0.5, 0.5))
+    near = tf.cast(tf.reduce_any(truth[..., 1:] != 0, -1), tf.float32)
+    wrong = tf.abs(is_middle - tf.sigmoid(output[..., 0]))
+    entropy = tf.nn.sigmoid_cross_entropy_with_logits(is_middle, output[..., 0])
+    focal = known * (0.25 + 0.75 * is_middle) * wrong**2 * entropy
+    moved = near * tf.reduce_sum(tf.abs(truth[..., 1:] - output[..., 1:]), -1)
+    return 4 * tf.reduce_sum(focal) / (tf.reduce_sum(is_middle) + 1) + 4 * tf.reduce_sum(moved) / (
+        tf.reduce_sum(near) + 1
+    )
+
+
+def finder_crops(key, *scene, count=8):
+    """Recortes de una foto de `make_candidate_scene`, y lo que la red ha de decir de cada uno.
+
+    Siete de cada diez llevan un índice, al tamaño y al giro que toque; los demás, cualquier cosa.
+
+    Returns:
+        Lista de (uint8 [`FINDER_SIDE`, `FINDER_SIDE`, 3], lo de `finder_target`).
+    """
     rng = np.random.default_rng(key)
     photo, cards = make_candidate_scene(rng, *scene)
-    seen, letter, suit, scale = propose_indices(photo)
-    labels = label_indices(index_corners(letter, suit) / scale, cards)
-    turned = label_indices(index_corners(suit, letter) / scale, cards) >= 0
-    labels[turned & (labels == -2)] = -1  # del revés no se lee
-    kinds = (labels >= 0, 40), (labels == -1, 60)
-    chosen = np.concatenate([rng.permutation(np.flatnonzero(k))[:most] for k, most in kinds])
-    return index_looks(seen, letter[chosen], suit[chosen]), np.float32(labels[chosen] >= 0)
+    ends = np.concatenate([np.empty((0, 2, 2)), *(places[:, :2] for *_, places, _ in cards)])
+    # De un comodín, que no tiene índice, no se dice nada
+    seen = [np.minimum(shares, 0.9 if name == "joker" else 1) for name, *_, shares in cards]
+    seen = np.concatenate([np.empty(0), *seen])
+    whole, half = np.flatnonzero(seen > 0.95), FINDER_SIDE / 2
+    levels, crops = [photo], []
+    while min(levels[-1].shape[:2]) > 64:
+        levels.append(cv2.resize(levels[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+    for _ in range(count):
+        if len(whole) and rng.random() < 0.7:
+            letter, suit = ends[rng.choice(whole)]
+            scale = np.exp(rng.uniform(*np.log(INDEX_SIZES))) / np.linalg.norm(suit - letter)
+            center = (letter + suit) / 2 + rng.uniform(-0.8, 0.8, 2) * half / scale
+        else:
+            scale, center = 2 ** rng.uniform(-3, 1), rng.uniform(0, 1, 2) * photo.shape[1::-1]
+        margin = np.minimum(half / scale, np.array(photo.shape[1::-1]) / 2)
+        center = np.clip(center, margin, photo.shape[1::-1] - margin)
+        lean = rng.uniform(-45, 45) if rng.random() < 0.5 else rng.normal(0, 8)
+        turn = cv2.getRotationMatrix2D(center, 90 * rng.integers(4) + lean, scale)
+        turn[:, 2] += half - center
+        level = int(np.clip(np.round(-np.log2(scale)), 0, len(levels) - 1))  # como en la pirámide
+        onto = turn * (2**level, 2**level, 1)
+        crop = cv2.warpAffine(
+            levels[level], onto, (FINDER_SIDE, FINDER_SIDE), borderMode=cv2.BORDER_REPLICATE
+        )
+        target = finder_target(ends @ turn[:, :2].T + turn[:, 2], seen)
+        crops.append((spoil_crop(crop, rng), target))
+    return crops
+
+
+def spoil_crop(crop, rng):
+    """Otra luz, otro color, otra nitidez, grano o el negativo, a veces; uint8 [n, n, 3]."""
+    seen = np.float32(255 - crop if rng.random() < 0.08 else crop)
+    if rng.random() < 0.3:
+        seen = seen * rng.uniform(0.4, 1.15) + rng.uniform(-10, 10)
+    if rng.random() < 0.2:
+        seen = cv2.GaussianBlur(seen, None, rng.uniform(0.4, 1.5))
+    if rng.random() < 0.2:
+        seen *= np.float32(rng.uniform(0.7, 1.15, 3))
+    if rng.random() < 0.2:
+        seen += rng.normal(0, rng.uniform(2, 10), seen.shape)
+    return seen.clip(0, 255).astype(np.uint8)
+
+
+def finder_target(ends, seen):
+    """Lo que la red que busca índices ha de decir de un recorte.
+
+    Args:
+        ends: letra y palo de cada índice, [n, 2, 2] en px; seen: qué parte de él se ve, [n].
+
+    Returns:
+        float16 [k, k, 5], con k = `FINDER_SIDE` / `CELL`: 1 en el medio de un índice entero de
+        `INDEX_SIZES`, -1 donde no se dice, y 0; y dónde quedan su letra y su palo.
+    """
+    at = np.arange(FINDER_SIDE // CELL) * CELL + (CELL - 1) / 2
+    cells = np.stack(np.meshgrid(at, at), -1)
+    target = np.zeros((*cells.shape[:2], 5), np.float16)
+    sizes = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)
+    small, large = INDEX_SIZES
+    for i in np.argsort(-sizes):
+        if seen[i] < 0.55 or not small / 2 < sizes[i] < 1.8 * large:
+            continue
+        away = np.linalg.norm(cells - ends[i].mean(0), axis=2)
+        target[(away < max(0.65 * sizes[i], 6)) & (target[..., 0] < 1), 0] = -1
+        if seen[i] > 0.95 and 0.94 * small < sizes[i] < 1.06 * large:
+            target[away < max(0.28 * sizes[i], 3), 0] = 1
+            near = away < max(0.45 * sizes[i], 4)
+            target[near, 1:] = ((ends[i] - cells[near][:, None]) / UNIT).reshape(-1, 4)
+    return target
 
 
 # --- Enseñarlo -------------------------------------------------------------------------------

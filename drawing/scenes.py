@@ -506,7 +506,7 @@ def scene_candidates(key):
     """Los recortes etiquetados de una escena: lista de (JPG, clase o -1, si es una esquina)."""
     rng = np.random.default_rng(key)
     photo, cards = make_candidate_scene(rng)
-    boxes, quads = find_indices(photo, 0.003), find_cards(photo)  # también lo que no lo parece
+    boxes, quads = find_indices(photo, 0.3), find_cards(photo)  # también lo que menos lo parece
     labels = np.concatenate([label_indices(boxes, cards), label_outlines(quads, cards)]).astype(int)
     every, found = [*boxes, *quads], []
     for wanted, most in ((labels >= 0, 14), (labels == -1, 12)):

@@ -78,7 +78,8 @@ def test_equal_cards_are_two_if_their_indices_cannot_be_of_one():
     for x in (16, 60, 140):  # a la misma altura: de una carta de cuatro índices
         assert names([corner("a"), corner("a", x, 1)]) == ["a"], x
     one, turned = opposite_corners("a", 15)
-    assert names([one, replace(turned, box=turned.box + (0, -300))]) == ["a", "a"]
+    assert names([one, replace(turned, box=turned.box + (0, -300))]) == ["a"]  # el palo, arriba
+    assert names([one, replace(turned, box=turned.box + (0, 200))]) == ["a", "a"]
     assert names([one, turned, replace(one, box=one.box + (30, 20))]) == ["a", "a"]
     assert names([outline("a", 0, 0), outline("a", 98, 0)]) == ["a", "a"]  # canto con canto
     assert names([outline("a", 0, 0), outline("a", 40, 0)]) == ["a"]
@@ -315,7 +316,7 @@ def test_mirrored_hands_name_almost_nothing_wrong(published):
         hand, truth, _ = scenes.make_spread(np.random.default_rng(seed), 5, "fan")
         found = told(np.asarray(hand)[:, ::-1], published)
         wrong += (found - Counter(name for name, _ in truth)).total()
-    assert wrong <= 4  # de veinte cartas
+    assert wrong <= 6  # de veinte cartas
 
 
 def test_short_names():
