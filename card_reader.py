@@ -162,7 +162,7 @@ def best_corners(indices, trust):
 
 
 def same_evidence(one, other):
-    """Si dos índices son el mismo: comparten letra o palo, o dicen lo mismo uno encima de otro."""
+    """Si dos índices son el mismo: comparten letra o palo, o dicen lo mismo casi en el sitio."""
     small, large = sorted((index_size(one.box), index_size(other.box)))
     ends = [np.stack(card_photo.index_parts(r.box[None]))[:, 0] for r in (one, other)]
     if np.linalg.norm(ends[0][:, None] - ends[1], axis=2).min() < 0.45 * small:

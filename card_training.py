@@ -29,7 +29,7 @@ from drawing.scenes import draw_candidates, make_candidate_scene
 
 FIGURES = "jack", "queen", "king", "joker"
 PERCENTILES = 5, 50  # los que lee `card_reader.evidence`
-FINDER_SIDE = 192  # px de los recortes con que se entrena `build_finder`
+FINDER_SIDE, CROPS = 192, 8  # px de los recortes con que se entrena `build_finder`; y por foto
 TRUST_SEED = 90_000  # de los recortes con que se ajusta: ningún entrenamiento los dibuja
 
 
@@ -606,16 +606,16 @@ def fit_finder(path=FINDER, photos=2400, epochs=8, seed=0):
 
     Args:
         path: destino, acabado en .weights.h5.
-        photos: cuántas se dibujan, con ocho recortes de cada una; epochs: épocas.
+        photos: cuántas se dibujan, con `CROPS` recortes de cada una; epochs: épocas.
         seed: de los dibujos y del entrenamiento.
     """
     keras.utils.set_random_seed(seed)
-    images = np.empty((8 * photos, FINDER_SIDE, FINDER_SIDE, 3), np.uint8)
-    targets = np.empty((8 * photos, FINDER_SIDE // CELL, FINDER_SIDE // CELL, 5), np.float16)
+    images = np.empty((CROPS * photos, FINDER_SIDE, FINDER_SIDE, 3), np.uint8)
+    targets = np.empty((CROPS * photos, FINDER_SIDE // CELL, FINDER_SIDE // CELL, 5), np.float16)
     with ThreadPoolExecutor() as pool:
         keys = ([seed, 9, i] for i in range(photos))
         for i, crops in enumerate(pool.map(finder_crops, keys)):
-            for j, (image, target) in enumerate(crops, 8 * i):
+            for j, (image, target) in enumerate(crops, CROPS * i):
                 images[j], targets[j] = image, target
     print(f"{len(images)} recortes de {photos} fotos.", flush=True)
     model, steps = build_finder(), epochs * math.ceil(len(images) / 16)
@@ -623,11 +623,11 @@ def fit_finder(path=FINDER, photos=2400, epochs=8, seed=0):
     cosine = keras.optimizers.schedules.CosineDecay(
         0.0, steps - warmup, warmup_target=3e-3, warmup_steps=warmup
     )
-    model.compile(keras.optimizers.AdamW(cosine, weight_decay=0.01), finder_loss)
-    model.fit(images, targets, batch_size=16, epochs=epochs, verbose=2)
-    draft, final = path.with_name("card_finder.new.weights.h5"), build_finder()
-    final.set_weights(model.get_weights())
-    final.save_weights(draft)  # sin lo que guarda AdamW
+    whole = keras.Model(model.inputs, model.outputs)  # AdamW no se guarda con los pesos
+    whole.compile(keras.optimizers.AdamW(cosine, weight_decay=0.01), finder_loss)
+    whole.fit(images, targets, batch_size=16, epochs=epochs, verbose=2)
+    draft = path.with_name("card_finder.new.weights.h5")
+    model.save_weights(draft)
     os.replace(draft, path)
     load_finder.cache_clear()
 
@@ -646,17 +646,17 @@ def finder_loss(truth, output):
     )
 
 
-def finder_crops(key, *scene, count=8):
+def finder_crops(key, *scene):
     """Recortes de una foto de `make_candidate_scene`, y lo que la red ha de decir de cada uno.
 
     Siete de cada diez llevan un índice, al tamaño y al giro que toque; los demás, cualquier cosa.
 
     Returns:
-        Lista de (uint8 [`FINDER_SIDE`, `FINDER_SIDE`, 3], lo de `finder_target`).
+        Lista de `CROPS` parejas (uint8 [`FINDER_SIDE`, `FINDER_SIDE`, 3], lo de `finder_target`).
     """
     rng = np.random.default_rng(key)
     photo, cards = make_candidate_scene(rng, *scene)
-    ends = np.concatenate([np.empty((0, 2, 2)), *(places[:, :2] for *_, places, _ in cards)])
+    ends = np.concatenate([np.empty((0, 2, 2)), *(places for *_, places, _ in cards)])
     # De un comodín, que no tiene índice, no se dice nada
     seen = [np.minimum(shares, 0.9 if name == "joker" else 1) for name, *_, shares in cards]
     seen = np.concatenate([np.empty(0), *seen])
@@ -664,7 +664,7 @@ def finder_crops(key, *scene, count=8):
     levels, crops = [photo], []
     while min(levels[-1].shape[:2]) > 64:
         levels.append(cv2.resize(levels[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
-    for _ in range(count):
+    for _ in range(CROPS):
         if len(whole) and rng.random() < 0.7:
             letter, suit = ends[rng.choice(whole)]
             scale = np.exp(rng.uniform(*np.log(INDEX_SIZES))) / np.linalg.norm(suit - letter)

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from card_model import load_finder
 from card_names import CLASS_NAMES
-from card_photo import find_cards, find_indices, index_parts, overlap, sharpen, straighten
+from card_photo import VOTE, find_cards, find_indices, index_parts, overlap, sharpen, straighten
 from drawing.demo_deck import (
     HEIGHT,
     SQUARE,
@@ -506,7 +506,7 @@ def scene_candidates(key):
     """Los recortes etiquetados de una escena: lista de (JPG, clase o -1, si es una esquina)."""
     rng = np.random.default_rng(key)
     photo, cards = make_candidate_scene(rng)
-    boxes, quads = find_indices(photo, 0.3), find_cards(photo)  # también lo que menos lo parece
+    boxes, quads = find_indices(photo, VOTE), find_cards(photo)  # también lo que menos lo parece
     labels = np.concatenate([label_indices(boxes, cards), label_outlines(quads, cards)]).astype(int)
     every, found = [*boxes, *quads], []
     for wanted, most in ((labels >= 0, 14), (labels == -1, 12)):

@@ -138,13 +138,13 @@ def test_a_joker_needs_its_card():
 
 
 def test_a_whole_card_is_not_part_of_an_index():
-    """Dos manchas de la mesa, cada una a un lado de una carta, parecen un índice enorme."""
+    """Dos cosas de la mesa, cada una a un lado de una carta, parecen un índice enorme."""
     huge = corner("b", energy=25)
     huge.box = np.float32([[-180, -280], [340, -280], [340, 600], [-180, 600]])
     assert names([outline("a", 0, 0, 20), huge]) == ["a"]
 
 
-def test_weak_indices_and_those_that_share_a_blob_are_left_out():
+def test_weak_indices_and_those_that_share_a_letter_or_a_suit_are_left_out():
     assert names([corner("a", energy=6.9), corner("b", 300, 0, confidence=0.8)]) == []
     assert names([outline("a", energy=6.9)]) == []
     for y in (0, 10):  # el palo de una es la letra de la otra
