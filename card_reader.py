@@ -162,7 +162,7 @@ def best_corners(indices, trust):
 
 
 def same_evidence(one, other):
-    """Si dos índices son el mismo: comparten letra o palo, o dicen lo mismo casi en el sitio."""
+    """Si dos índices son el mismo: comparten letra o palo, o dicen lo mismo uno junto a otro."""
     small, large = sorted((index_size(one.box), index_size(other.box)))
     ends = [np.stack(card_photo.index_parts(r.box[None]))[:, 0] for r in (one, other)]
     if np.linalg.norm(ends[0][:, None] - ends[1], axis=2).min() < 0.45 * small:
@@ -181,10 +181,10 @@ def surrounds(corner, area):
 def index_place(corner, card, corners, reach=1.7):
     """En qué sitio de una carta ya leída está una esquina que puede ser suya; si no, None.
 
-    Los índices de una carta miran a lados opuestos, hacia dentro o, si el palo va sobre la letra,
-    hacia fuera: "diagonal". Los de una de cuatro, además, "straight", y "beside": al mismo lado y
-    a la misma altura, sin otro de `corners` en medio. Si la carta es un contorno, "inside": caen en
-    él ampliado `reach` veces.
+    Los índices de una carta miran a lados opuestos: "diagonal", hacia donde queden, porque el palo
+    puede ir bajo la letra, sobre ella o al lado. Los de una de cuatro, además, "straight", y
+    "beside": al mismo lado y a la misma altura, sin otro de `corners` en medio. Si la carta es un
+    contorno, "inside": caen en él ampliado `reach` veces.
     """
     if card.card != corner.card:
         return None

@@ -641,9 +641,8 @@ def finder_loss(truth, output):
     entropy = tf.nn.sigmoid_cross_entropy_with_logits(is_middle, output[..., 0])
     focal = known * (0.25 + 0.75 * is_middle) * wrong**2 * entropy
     moved = near * tf.reduce_sum(tf.abs(truth[..., 1:] - output[..., 1:]), -1)
-    return 4 * tf.reduce_sum(focal) / (tf.reduce_sum(is_middle) + 1) + 4 * tf.reduce_sum(moved) / (
-        tf.reduce_sum(near) + 1
-    )
+    seen = tf.reduce_sum(focal) / (tf.reduce_sum(is_middle) + 1)
+    return 4 * (seen + tf.reduce_sum(moved) / (tf.reduce_sum(near) + 1))
 
 
 def finder_crops(key, *scene):

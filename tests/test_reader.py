@@ -310,7 +310,7 @@ def test_a_card_cut_by_the_frame_is_read_by_the_index_that_is_left(published):
     assert set(told(photo, published)) == {"nine of hearts"}
 
 
-def test_mirrored_hands_name_almost_nothing_wrong(published):
+def test_mirrored_hands_name_few_cards_wrong(published):
     wrong = 0
     for seed in range(3, 7):
         hand, truth, _ = scenes.make_spread(np.random.default_rng(seed), 5, "fan")
