@@ -11,6 +11,7 @@ import pytest
 from conftest import PROJECT
 from PIL import Image
 
+import card_model as cm
 import card_training as train
 import card_utils as cu
 from card_names import CLASS_NAMES, SPLITS, card_name
@@ -226,3 +227,6 @@ def test_the_facts_name_real_classes():
     assert wrong and all(row["class"] in CLASS_NAMES and row["fact"] for row in wrong)
     assert all(row["file"].startswith("train/") for row in wrong), "valid y test no se tocan"
     assert all(row["file"].split("/")[1] != row["class"] for row in wrong)
+    known = cm.read_metadata(cu.PUBLISHED_MODEL)
+    copies = sum(row["kind"] == "near_copy" and row["file"][:5] == "test/" for row in rows)
+    assert copies == known["test"]["total"] - known["test_clean"]["total"]

@@ -53,8 +53,28 @@ def test_every_light_hurts_more_by_degrees(medir):
     assert medir.spoil(photo, "pequeña", 60).shape == (144, 192, 3)
 
 
-def test_what_is_measured_is_never_trained(medir):
-    assert medir.SEED > 60_000 and medir.SEED != train.TRUST_SEED
+def test_what_is_measured_is_never_trained(medir, monkeypatch):
+    def stop(count, seed):
+        raise LookupError(seed)
+
+    for name in ("draw_free_cards", "draw_candidates"):
+        monkeypatch.setattr(medir, name, stop)
+    monkeypatch.setattr(medir, "STRESSES", {})
+    monkeypatch.setattr(medir, "hits", lambda *_: [True])
+    monkeypatch.setattr(medir.cu, "load_split", lambda *_: ([], [], []))
+    for part, given in (medir.stress, (None, {"class_names": []}, "")), (medir.candidates, (0, 0)):
+        with pytest.raises(LookupError) as seed:
+            part(*given)
+        assert seed.value.args[0] > 63_000 and seed.value.args[0] != train.TRUST_SEED
+    assert medir.no_cards.__globals__["SEED"] > 63_000
+
+
+def test_a_hand_is_read_in_any_light(medir, published):
+    hand, truth, _ = medir.make_spread(np.random.default_rng(3), 5, "fan")
+    for kind, (_, degrees) in medir.LIGHTS.items():
+        photo = medir.spoil(np.asarray(hand), kind, degrees[1])
+        told = {r.card for r in medir.cr.read_cards(*published, photo) if not r.refused}
+        assert len(told) >= 3 and told <= {name for name, _ in truth}, kind
 
 
 def test_equal_cards_and_screens_say_what_is_in_them(medir):
@@ -76,6 +96,6 @@ def test_the_ablation_trains_with_the_parameters_of_the_notebook(medir, monkeypa
     monkeypatch.setattr(ablacion.train, "fit", lambda *given, **recipe: told.update(recipe))
     parameters = {**ablacion.defaults(), **ablacion.BASE, "NO_CARDS": 3, "repair": False}
     ablacion.fit(None, None, parameters, None)
-    known = ablacion.defaults()
+    known = ablacion.cm.read_metadata(ablacion.cu.PUBLISHED_MODEL)["parameters"]
     assert told.pop("corner") == 0.2
     assert told == {key.lower(): known[key] for key in ("BATCH", "RATE", "SEED")}

@@ -17,6 +17,7 @@ from conftest import PROJECT
 
 import card_model as cm
 import card_reader as cr
+import card_training as train
 import card_trust as ct
 import card_utils as cu
 
@@ -100,22 +101,24 @@ def test_training_survives_a_kill_and_deployment_follows(workspace):
     assert plots == 9
 
 
-def test_own_classes_train_without_drawings(workspace, tiny_deck, tmp_path):
-    """Dos clases propias, sin dibujos y sin pesos de partida."""
+def test_own_classes_train_without_drawings(tiny_deck, tmp_path, monkeypatch, capsys):
+    """Dos clases propias, sin dibujos y sin pesos de partida; las celdas, en este proceso."""
     for split in ("train", "valid", "test"):
         for name in ("joker", "ace of spades"):
             shutil.copytree(tiny_deck / split / name, tmp_path / "datos" / split / f"mi {name}")
-    papermill.execute_notebook(
-        workspace / TRAINING,
-        workspace / "salida-propias.ipynb",
-        {"DRAWN": 0, "CANDIDATES": 0, "NO_CARDS": 0, "WEIGHTS": None, "PHASES": [[2, 96, 0.1]]}
-        | {"BATCH": 2, "DATA_DIR": str(tmp_path / "datos"), "MODEL_PATH": "models/propias.h5"},
-        cwd=workspace,
-        progress_bar=False,
-    )
-    text = stdout(nbformat.read(workspace / "salida-propias.ipynb", as_version=4))
+    for name in ("card_utils.py", "image1_joker.jpg"):
+        shutil.copy(PROJECT / name, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train, "plot_row", lambda images: None)
+    given = {"DRAWN": 0, "CANDIDATES": 0, "NO_CARDS": 0, "WEIGHTS": None, "PHASES": [[2, 96, 0.1]]}
+    given |= {"BATCH": 2, "DATA_DIR": "datos", "MODEL_PATH": "models/propias.h5"}
+    space = {}
+    for cell in code_cells(NOTEBOOKS[0]):
+        exec(cell.source, space)
+        space.update(given if "parameters" in cell.metadata.get("tags", []) else {})
+    text = capsys.readouterr().out
     assert "4 imágenes de 96 px" in text and "2 épocas en" in text
-    metadata = cm.load_model(workspace / "models/propias.h5")[1]
+    metadata = cm.load_model("models/propias.h5")[1]
     assert len(metadata["class_names"]) == 2 and "corner" not in metadata["trust"]
 
 

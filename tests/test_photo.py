@@ -178,11 +178,11 @@ def test_straighten_gives_back_the_card(turn):
 
 def test_most_cards_of_composed_scenes_are_found():
     hits = 0
-    for seed in range(30):
+    for seed in range(12):
         rng = np.random.default_rng([seed, 5])
         scene, ((_, truth),) = scenes.make_scene(rng, size=(640, 480))
         hits += any(overlap(card, truth) > 0.8 for card in find_cards(np.asarray(scene)))
-    assert hits >= 27
+    assert hits >= 11
 
 
 def test_scenes_repeat_with_the_seed():
