@@ -56,16 +56,15 @@ def read_cards(model, metadata, source):
 def judge_all(model, metadata, photo):
     """Un `Reading` de la foto entera y de cada contorno e índice que se propone en ella."""
     high, wide = photo.shape[:2]
-    seen = [("whole", np.float32([[0, 0], [wide, 0], [wide, high], [0, high]]))]
-    seen += [("outline", box) for box in card_photo.find_cards(photo)]
-    seen += [("corner", box) for box in card_photo.find_indices(photo)]
-
-    def crop(kind, box):
-        image = cu.squash(photo) if kind == "whole" else card_photo.straighten(photo, box)
-        return card_photo.sharpen(image) if kind == "corner" else image
-
-    judged = judge_images(model, metadata, np.stack([crop(*one) for one in seen]))
-    return [replace(r, kind=kind, box=box) for r, (kind, box) in zip(judged, seen, strict=True)]
+    outlines, corners = card_photo.find_cards(photo), card_photo.find_indices(photo)
+    boxes = [np.float32([[0, 0], [wide, 0], [wide, high], [0, high]]), *outlines, *corners]
+    kinds = ["whole", *["outline"] * len(outlines), *["corner"] * len(corners)]
+    areas = [cu.squash(photo), *(card_photo.straighten(photo, box) for box in outlines)]
+    judged = judge_images(model, metadata, np.stack(areas))
+    if len(corners):
+        crops = [card_photo.sharpen(card_photo.straighten(photo, box)) for box in corners]
+        judged += judge_images(model, metadata, np.stack(crops), corner=True)
+    return [replace(r, kind=k, box=b) for r, k, b in zip(judged, kinds, boxes, strict=True)]
 
 
 def surest(readings, trust):

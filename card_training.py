@@ -558,8 +558,9 @@ def fit_trust(model, images, labels, class_names):
 
     Returns:
         dict para la clave "trust" del JSON: temperature, refusal_threshold y whole, los percentiles
-        `PERCENTILES` de la energía de las cartas acertadas; si las clases son las 53 de Kaggle,
-        también corner, los de las esquinas que propone el lector.
+        `PERCENTILES` de la energía de las cartas acertadas, mirando cada una dos veces. Si las
+        clases son las 53 de Kaggle, también corner_temperature y corner, lo mismo de las esquinas
+        que propone el lector, que se miran una.
     """
     rng = np.random.default_rng(0)
     copies = [
@@ -567,18 +568,19 @@ def fit_trust(model, images, labels, class_names):
         for _ in range(4)
         for image in images
     ]
-    logits, labels = ct.predict_logits(model, np.stack(copies)), np.tile(labels, 4)
+    logits, labels = ct.look_twice(model, np.stack(copies)), np.tile(labels, 4)
     trust = trust_from_logits(logits, labels)
     if class_names == CLASS_NAMES:
         crops, crop_labels, is_corner = draw_candidates(1200, seed=TRUST_SEED)
         chosen = np.flatnonzero(is_corner & (crop_labels >= 0))
-        crop_logits = ct.predict_logits(model, np.stack([decode(crops[i]) for i in chosen]))
-        trust["corner"] = percentiles(right_energies(crop_logits, crop_labels[chosen]))
+        logits = ct.predict_logits(model, np.stack([decode(crops[i]) for i in chosen]))
+        trust["corner_temperature"] = fit_temperature(logits, crop_labels[chosen])
+        trust["corner"] = percentiles(right_energies(logits, crop_labels[chosen]))
     return trust
 
 
 def trust_from_logits(logits, labels):
-    """Lo de `fit_trust`, salvo corner, a partir de los logits [n, clases]."""
+    """Lo de `fit_trust`, salvo de las esquinas, a partir de los logits [n, clases]."""
     right = right_energies(logits, labels)
     return {
         "temperature": fit_temperature(logits, labels),
@@ -601,31 +603,44 @@ def percentiles(energies):
 # --- Buscar índices --------------------------------------------------------------------------
 
 
-def fit_finder(path=FINDER, photos=2400, epochs=8, seed=0):
+def fit_finder(path=FINDER, photos=2400, epochs=10, seed=0):
     """Entrena `card_model.build_finder` con fotos dibujadas y guarda sus pesos.
 
     Args:
         path: destino, acabado en .weights.h5.
-        photos: cuántas se dibujan, con `CROPS` recortes de cada una; epochs: épocas.
+        photos: cuántas se dibujan; cada época ve otros `CROPS` recortes de cada una.
+        epochs: épocas.
         seed: de los dibujos y del entrenamiento.
     """
     keras.utils.set_random_seed(seed)
-    images = np.empty((CROPS * photos, FINDER_SIDE, FINDER_SIDE, 3), np.uint8)
-    targets = np.empty((CROPS * photos, FINDER_SIDE // CELL, FINDER_SIDE // CELL, 5), np.float16)
     with ThreadPoolExecutor() as pool:
-        keys = ([seed, 9, i] for i in range(photos))
-        for i, crops in enumerate(pool.map(finder_crops, keys)):
-            for j, (image, target) in enumerate(crops, CROPS * i):
-                images[j], targets[j] = image, target
-    print(f"{len(images)} recortes de {photos} fotos.", flush=True)
-    model, steps = build_finder(), epochs * math.ceil(len(images) / 16)
+        scenes = list(pool.map(finder_scene, ([seed, 9, i] for i in range(photos))))
+    print(f"{photos} fotos dibujadas.", flush=True)
+    cells = FINDER_SIDE // CELL
+    shapes = [CROPS, FINDER_SIDE, FINDER_SIDE, 3], [CROPS, cells, cells, 5]
+
+    def read(index, key):
+        def cut(index, key):
+            return finder_crops(*scenes[index], np.random.default_rng(key))
+
+        crops = tf.numpy_function(cut, [index, key], (tf.uint8, tf.float32))
+        return tuple(
+            tf.ensure_shape(part, shape) for part, shape in zip(crops, shapes, strict=True)
+        )
+
+    order = tf.data.Dataset.range(photos).shuffle(photos, seed)
+    keys = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2)
+    data = tf.data.Dataset.zip(order, keys).map(read, os.cpu_count()).unbatch()
+    data = data.shuffle(64 * CROPS, seed).batch(16).prefetch(2)
+    model, steps = build_finder(), epochs * math.ceil(CROPS * photos / 16)
     warmup = steps // 40
     cosine = keras.optimizers.schedules.CosineDecay(
         0.0, steps - warmup, warmup_target=3e-3, warmup_steps=warmup
     )
     whole = keras.Model(model.inputs, model.outputs)  # AdamW no se guarda con los pesos
     whole.compile(keras.optimizers.AdamW(cosine, weight_decay=0.01), finder_loss)
-    whole.fit(images, targets, batch_size=16, epochs=epochs, verbose=2)
+    whole.fit(data, epochs=epochs, shuffle=False, verbose=2)
+    scenes.clear()  # TensorFlow guarda para siempre lo que usa `tf.numpy_function`
     draft = path.with_name("card_finder.new.weights.h5")
     model.save_weights(draft)
     os.replace(draft, path)
@@ -634,7 +649,6 @@ def fit_finder(path=FINDER, photos=2400, epochs=8, seed=0):
 
 def finder_loss(truth, output):
     """La pérdida focal (Lin et al., 2017) de lo que es índice, y lo que se apartan letra y palo."""
-    truth = tf.cast(truth, tf.float32)
     known, is_middle = (tf.cast(truth[..., 0] > least, tf.float32) for least in (-0.5, 0.5))
     near = tf.cast(tf.reduce_any(truth[..., 1:] != 0, -1), tf.float32)
     wrong = tf.abs(is_middle - tf.sigmoid(output[..., 0]))
@@ -642,25 +656,35 @@ def finder_loss(truth, output):
     focal = known * (0.25 + 0.75 * is_middle) * wrong**2 * entropy
     moved = near * tf.reduce_sum(tf.abs(truth[..., 1:] - output[..., 1:]), -1)
     seen = tf.reduce_sum(focal) / (tf.reduce_sum(is_middle) + 1)
-    return 4 * (seen + tf.reduce_sum(moved) / (tf.reduce_sum(near) + 1))
+    return seen + tf.reduce_sum(moved) / (tf.reduce_sum(near) + 1)
 
 
-def finder_crops(key, *scene):
-    """Recortes de una foto de `make_candidate_scene`, y lo que la red ha de decir de cada uno.
-
-    Siete de cada diez llevan un índice, al tamaño y al giro que toque; los demás, cualquier cosa.
+def finder_scene(key, *scene):
+    """Una foto de `make_candidate_scene`, para cortar de ella recortes.
 
     Returns:
-        Lista de `CROPS` parejas (uint8 [`FINDER_SIDE`, `FINDER_SIDE`, 3], lo de `finder_target`).
+        (JPG en bytes; letra y palo de cada índice, [n, 2, 2] en px; qué parte de él se ve, [n]).
     """
     rng = np.random.default_rng(key)
     photo, cards = make_candidate_scene(rng, *scene)
     ends = np.concatenate([np.empty((0, 2, 2)), *(places for *_, places, _ in cards)])
     # De un comodín, que no tiene índice, no se dice nada
     seen = [np.minimum(shares, 0.9 if name == "joker" else 1) for name, *_, shares in cards]
-    seen = np.concatenate([np.empty(0), *seen])
+    # Se dibuja con el borde de los píxeles en los enteros, y aquí está su centro
+    return as_jpg(photo, rng), ends - 0.5, np.concatenate([np.empty(0), *seen])
+
+
+def finder_crops(jpg, ends, seen, rng):
+    """Recortes de una foto de `finder_scene`, y lo que la red ha de decir de cada uno.
+
+    Siete de cada diez llevan un índice, al tamaño y al giro que toque; los demás, cualquier cosa.
+
+    Returns:
+        (uint8 [`CROPS`, `FINDER_SIDE`, `FINDER_SIDE`, 3], lo de `finder_target` de cada uno).
+    """
+    levels, crops, targets = [decode(jpg)], [], []
     whole, half = np.flatnonzero(seen > 0.95), FINDER_SIDE / 2
-    levels, crops = [photo], []
+    size = np.array(levels[0].shape[1::-1])
     while min(levels[-1].shape[:2]) > 64:
         levels.append(cv2.resize(levels[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
     for _ in range(CROPS):
@@ -669,34 +693,21 @@ def finder_crops(key, *scene):
             scale = np.exp(rng.uniform(*np.log(INDEX_SIZES))) / np.linalg.norm(suit - letter)
             center = (letter + suit) / 2 + rng.uniform(-0.8, 0.8, 2) * half / scale
         else:
-            scale, center = 2 ** rng.uniform(-3, 1), rng.uniform(0, 1, 2) * photo.shape[1::-1]
-        margin = np.minimum(half / scale, np.array(photo.shape[1::-1]) / 2)
-        center = np.clip(center, margin, photo.shape[1::-1] - margin)
+            scale, center = 2 ** rng.uniform(-3, 1), rng.uniform(0, 1, 2) * size
+        margin = np.minimum(half / scale, size / 2)
+        center = np.clip(center, margin, size - margin)
         lean = rng.uniform(-45, 45) if rng.random() < 0.5 else rng.normal(0, 8)
         turn = cv2.getRotationMatrix2D(center, 90 * rng.integers(4) + lean, scale)
         turn[:, 2] += half - center
         level = int(np.clip(np.round(-np.log2(scale)), 0, len(levels) - 1))  # como en la pirámide
         onto = turn * (2**level, 2**level, 1)
+        onto[:, 2] += turn[:, :2].sum(1) * (2**level - 1) / 2  # centro de cuatro píxeles, de 16...
         crop = cv2.warpAffine(
             levels[level], onto, (FINDER_SIDE, FINDER_SIDE), borderMode=cv2.BORDER_REPLICATE
         )
-        target = finder_target(ends @ turn[:, :2].T + turn[:, 2], seen)
-        crops.append((spoil_crop(crop, rng), target))
-    return crops
-
-
-def spoil_crop(crop, rng):
-    """Otra luz, otro color, otra nitidez, grano o el negativo, a veces; uint8 [n, n, 3]."""
-    seen = np.float32(255 - crop if rng.random() < 0.08 else crop)
-    if rng.random() < 0.3:
-        seen = seen * rng.uniform(0.4, 1.15) + rng.uniform(-10, 10)
-    if rng.random() < 0.2:
-        seen = cv2.GaussianBlur(seen, None, rng.uniform(0.4, 1.5))
-    if rng.random() < 0.2:
-        seen *= np.float32(rng.uniform(0.7, 1.15, 3))
-    if rng.random() < 0.2:
-        seen += rng.normal(0, rng.uniform(2, 10), seen.shape)
-    return seen.clip(0, 255).astype(np.uint8)
+        crops.append(relight(255 - crop if rng.random() < 0.08 else crop, rng, 0.6))
+        targets.append(finder_target(ends @ turn[:, :2].T + turn[:, 2], seen))
+    return np.stack(crops), np.stack(targets)
 
 
 def finder_target(ends, seen):
@@ -706,12 +717,12 @@ def finder_target(ends, seen):
         ends: letra y palo de cada índice, [n, 2, 2] en px; seen: qué parte de él se ve, [n].
 
     Returns:
-        float16 [k, k, 5], con k = `FINDER_SIDE` / `CELL`: 1 en el medio de un índice entero de
+        float32 [k, k, 5], con k = `FINDER_SIDE` / `CELL`: 1 en el medio de un índice entero de
         `INDEX_SIZES`, -1 donde no se dice, y 0; y dónde quedan su letra y su palo.
     """
     at = np.arange(FINDER_SIDE // CELL) * CELL + (CELL - 1) / 2
     cells = np.stack(np.meshgrid(at, at), -1)
-    target = np.zeros((*cells.shape[:2], 5), np.float16)
+    target = np.zeros((*cells.shape[:2], 5), np.float32)
     sizes = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)
     small, large = INDEX_SIZES
     for i in np.argsort(-sizes):

@@ -59,6 +59,40 @@ def predict_logits(model, images):
     )
 
 
+def look_twice(model, images):
+    """Logits [n, clases] de cartas enteras: la media de mirar cada una derecha y del revés.
+
+    Una carta es la misma del revés, y así responde lo mismo. Una esquina no: se mira una vez, con
+    `predict_logits`, que pide lo mismo.
+    """
+    images = np.asarray(images)
+    return (predict_logits(model, images) + predict_logits(model, images[:, ::-1, ::-1])) / 2
+
+
+def predict(model, images):
+    """Probabilidades de cada clase, sin calibrar, con `look_twice`.
+
+    Args:
+        model: clasificador de este proyecto.
+        images: arreglo [n, 224, 224, 3], enteros o reales en 0..255; o una imagen, o una lista,
+            de lo que admite `card_utils.open_photo`.
+
+    Returns:
+        float32 [n, clases]; cada fila suma 1.
+
+    Raises:
+        ValueError: otra forma, valores fuera de 0..255, o una imagen ya dividida entre 255.
+    """
+    if not isinstance(images, np.ndarray) or images.ndim != 4:
+        images = images if isinstance(images, (list, tuple)) else [images]
+        images = np.array([cu.read_image(image) for image in images])
+    if images.shape[1:] != cu.IMAGE_SHAPE or not len(images):
+        raise ValueError(f"Esperamos imágenes [n, 224, 224, 3] y llega {images.shape}: read_image.")
+    cu.check_range(images)
+    logits = look_twice(model, np.rint(images).astype(np.uint8))
+    return np.exp(log_softmax(logits)).astype(np.float32)
+
+
 @lru_cache(maxsize=4)
 def logits_of(model):
     """Función de uint8 [n, 224, 224, 3] a los logits que da `model` con sus pesos de ahora."""
@@ -110,18 +144,21 @@ def get_trust(metadata):
     return metadata["trust"]
 
 
-def judge(metadata, logits):
+def judge(metadata, logits, corner=False):
     """Carta, confianza calibrada y rechazo de cada imagen.
 
     Args:
         metadata: dict con "class_names" y "trust".
-        logits: [n, clases].
+        logits: [n, clases]; de `look_twice` o, si son de esquinas, de `predict_logits`.
+        corner: si son de esquinas, que tienen su temperatura.
 
     Returns:
         Lista de n `Reading`, sin `box`.
     """
     trust, class_names = get_trust(metadata), metadata["class_names"]
-    probabilities = np.exp(log_softmax(logits, trust["temperature"]))
+    temperature = trust["temperature"]
+    temperature = trust.get("corner_temperature", temperature) if corner else temperature
+    probabilities = np.exp(log_softmax(logits, temperature))
     readings = []
     for p, e in zip(probabilities, energy(np.asarray(logits, np.float64)), strict=True):
         best, refused = int(p.argmax()), bool(e < trust["refusal_threshold"])
@@ -129,9 +166,10 @@ def judge(metadata, logits):
     return readings
 
 
-def judge_images(model, metadata, images):
-    """`judge` de unas imágenes uint8 [n, 224, 224, 3]."""
-    return judge(metadata, predict_logits(model, images))
+def judge_images(model, metadata, images, corner=False):
+    """`judge` de unas imágenes uint8 [n, 224, 224, 3], todas cartas enteras o todas esquinas."""
+    look = predict_logits if corner else look_twice
+    return judge(metadata, look(model, images), corner)
 
 
 # --- Medir la confianza ----------------------------------------------------------------------

@@ -322,30 +322,12 @@ def squash(photo):
     return np.asarray(Image.fromarray(photo).resize(IMAGE_SHAPE[:2], Image.Resampling.BILINEAR))
 
 
-# --- Predecir y puntuar ----------------------------------------------------------------------
+# --- Puntuar --------------------------------------------------------------------------------------
 
 
-def predict(model, images):
-    """Probabilidades de cada clase; rechaza imágenes que no estén en 0..255.
-
-    Args:
-        model: clasificador de este proyecto.
-        images: arreglo [n, 224, 224, 3], enteros o reales en 0..255; o una imagen, o una lista,
-            de lo que admite `open_photo`.
-
-    Returns:
-        float32 [n, clases]; cada fila suma 1.
-
-    Raises:
-        ValueError: otra forma, valores fuera de 0..255, o una imagen ya dividida entre 255.
-    """
-    if not isinstance(images, np.ndarray) or images.ndim != 4:
-        images = images if isinstance(images, (list, tuple)) else [images]
-        images = np.array([read_image(image) for image in images])
-    if images.shape[1:] != IMAGE_SHAPE or not len(images):
-        raise ValueError(f"Esperamos imágenes [n, 224, 224, 3] y llega {images.shape}: read_image.")
-    check_range(images)
-    return model.predict(images, verbose=0)
+def count(hits):
+    """{"correct": k, "total": n} de una lista de aciertos, bool [n]."""
+    return {"correct": int(np.sum(hits)), "total": len(hits)}
 
 
 def wilson(correct, total):

@@ -99,8 +99,7 @@ def main(data, weights, record=RECORD):
         run = {"start": Path(weights).name, "parameters": VARIANTS[name]}
         for split in ("valid", "test"):
             images, labels, _ = cu.load_split(data, split, names)
-            correct = int(np.sum(cu.predict(model, images).argmax(1) == labels))
-            run[split] = {"correct": correct, "total": len(labels)}
+            run[split] = cu.count(model.predict(images, verbose=0).argmax(1) == labels)
         run |= {"history": history, "minutes": round(sum(history["seconds"]) / 60, 1)}
         run |= {"environment": cu.environment(), "date": time.strftime("%Y-%m-%d")}
         done[name] = run

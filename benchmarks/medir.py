@@ -8,7 +8,8 @@ mesas y manos de CAMPO), light (las fotos de CAMPO con mala luz), scenes (fotos 
 (pantallas, texto y cartas iguales) y mobile (LiteRT). CAMPO es una carpeta con LABELS.csv (file,
 group, labels). `no_cards` necesita `pip install scikit-image scikit-learn`.
 
-Solo trust y mobile leen `test`: son para un modelo ya elegido.
+Solo trust y mobile leen `test`: son para un modelo ya elegido. Cada imagen se mira dos veces,
+derecha y del revés, salvo las esquinas y en mobile.
 """
 
 import argparse
@@ -35,6 +36,7 @@ import card_trust as ct
 import card_utils as cu
 from card_names import CLASS_NAMES
 from card_training import decode
+from card_utils import count
 from drawing.demo_deck import SQUARE, draw_card, rotation
 from drawing.free_deck import draw_free_cards
 from drawing.no_cards import KINDS, LOOKALIKES, SIZE
@@ -65,14 +67,9 @@ PHOTOS = (  # de scikit-image: solo lo que viene en el paquete, sin descargar na
 )
 
 
-def count(hits):
-    """{"correct": k, "total": n} de una lista de aciertos."""
-    return {"correct": int(np.sum(hits)), "total": len(hits)}
-
-
-def hits(model, images, labels):
-    """bool [n]: qué imágenes nombra bien."""
-    return cu.predict(model, images).argmax(1) == labels
+def hits(model, images, labels, look=ct.look_twice):
+    """bool [n]: qué imágenes nombra bien; las esquinas, con `ct.predict_logits`."""
+    return look(model, np.stack(images)).argmax(1) == labels
 
 
 # --- Daños -----------------------------------------------------------------------------------
@@ -138,33 +135,28 @@ def stress(model, metadata, data):
         kinds[kind] = {"unit": unit, "degrees": degrees, "results": []}
         for degree in degrees:
             rng = np.random.default_rng(SEED)
-            hurt = np.stack([damage(image, kind, degree, rng) for image in images])
+            hurt = [damage(image, kind, degree, rng) for image in images]
             kinds[kind]["results"].append(count(hits(model, hurt, labels)))
     none = count(hits(model, images, labels))
     every = [none, *(result for kind in kinds.values() for result in kind["results"])]
     drawn, drawn_labels, is_corner = draw_free_cards(12, SEED)
-    right = hits(model, np.stack([decode(image) for image in drawn]), drawn_labels)
+    drawn = np.stack([decode(image) for image in drawn])
+    decks = hits(model, drawn[~is_corner], drawn_labels[~is_corner])
+    seen = hits(model, drawn[is_corner], drawn_labels[is_corner], ct.predict_logits)
     return {
         "all": {key: sum(result[key] for result in every) for key in none},
         "none": none,
-        "two_looks": two_looks(model, images, labels),
         "corners": corners(model, images, labels),
         "kinds": kinds,
-        "drawn_decks": count(right[~is_corner]),
-        "drawn_corners": count(right[is_corner]),
+        "drawn_decks": count(decks),
+        "drawn_corners": count(seen),
     }
-
-
-def two_looks(model, images, labels):
-    """Los aciertos de la media de cada imagen derecha y del revés."""
-    seen = [cu.predict(model, x) for x in (images, np.ascontiguousarray(images[:, ::-1, ::-1]))]
-    return count(sum(seen).argmax(1) == labels)
 
 
 def corners(model, images, labels):
     """Los aciertos viendo solo la esquina superior izquierda: del alto el 36 %, del ancho el 30."""
     seen = [cu.squash(image[: round(0.36 * SIDE), : round(0.3 * SIDE)]) for image in images]
-    return count(hits(model, np.stack(seen), labels))
+    return count(hits(model, seen, labels, ct.predict_logits))
 
 
 # --- Confianza -------------------------------------------------------------------------------
@@ -181,7 +173,7 @@ def trust(model, metadata, data):
     """Calibración y rechazo en `test`."""
     names = metadata["class_names"]
     images, labels, files = cu.load_split(data, "test", names)
-    logits = ct.predict_logits(model, images)
+    logits = ct.look_twice(model, images)
     readings, right = ct.judge(metadata, logits), logits.argmax(1) == labels
     refused = np.array([r.refused for r in readings])
     errors = [
@@ -198,7 +190,6 @@ def trust(model, metadata, data):
         "perfect_ece": perfect_ece([r.confidence for r in readings]),
         "cards_refused": count(refused),
         "errors_refused": count(refused[~right]),
-        "two_looks": two_looks(model, images, labels),
         "errors": errors,
     }
 
@@ -382,9 +373,14 @@ def equal_cards():
 def candidates(model, metadata):
     """Recortes como los de entrenar: cartas bien nombradas, y lo demás callado."""
     images, labels, is_corner = draw_candidates(2000, SEED)
-    readings = ct.judge_images(model, metadata, np.stack([decode(image) for image in images]))
-    kinds = ["corner" if corner else "outline" for corner in is_corner]
-    readings = [replace(r, kind=kind) for r, kind in zip(readings, kinds, strict=True)]
+    images, order = (
+        np.stack([decode(image) for image in images]),
+        np.argsort(is_corner, stable=True),
+    )
+    readings, labels = [], labels[order]
+    for corner in (False, True):
+        judged = ct.judge_images(model, metadata, images[is_corner == corner], corner)
+        readings += [replace(r, kind="corner" if corner else "outline") for r in judged]
     named = np.array([cr.is_sure(r, metadata["trust"]) for r in readings])
     card, right = labels >= 0, np.array([r.card for r in readings]) == np.array(CLASS_NAMES)[labels]
     return {

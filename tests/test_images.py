@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import card_trust as ct
 import card_utils as cu
 
 
@@ -237,10 +238,10 @@ def test_missing_file():
 )
 def test_predict_refuses_wrong_input(images, message):
     with pytest.raises(ValueError, match=message):
-        cu.predict(None, images)
+        ct.predict(None, images)
 
 
 def test_predict_accepts_a_black_image_and_any_integer(published):
     model, _ = published
     black = np.zeros((224, 224, 3), np.float32)
-    assert np.allclose(cu.predict(model, black), cu.predict(model, black.astype(np.int64)))
+    assert np.allclose(ct.predict(model, black), ct.predict(model, black.astype(np.int64)))

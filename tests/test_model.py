@@ -13,6 +13,7 @@ from conftest import PROJECT
 
 import card_model as cm
 import card_training as train
+import card_trust as ct
 import card_utils as cu
 
 KAGGLE_DATA = PROJECT / "../shared/card-data"
@@ -39,6 +40,11 @@ def test_built_as_promised():
     assert len(norms) == 34 and {norm.momentum for norm in norms} == {0.9}
 
 
+def ask(model, images):
+    """Las probabilidades de la red, con una mirada."""
+    return model.predict(images, verbose=0)
+
+
 def test_reloadable_gives_the_same_features():
     base = keras.applications.MobileNetV3Small(
         input_shape=cu.IMAGE_SHAPE, include_top=False, weights=None
@@ -58,7 +64,7 @@ def test_fresh_process_with_plain_keras_reloads_it(small, tmp_path):
         "np.save('out.npy', model.predict(np.load('images.npy'), verbose=0))\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
-    assert np.abs(np.load(tmp_path / "out.npy") - cu.predict(model, images)).max() < 1e-6
+    assert np.abs(np.load(tmp_path / "out.npy") - ask(model, images)).max() < 1e-6
 
 
 def test_offline_start_is_the_published_backbone(published, monkeypatch):
@@ -100,7 +106,7 @@ def test_start_from_a_whole_model_keeps_its_head(small, tmp_path):
     cm.save_model(model, META, tmp_path / "m.h5")
     mine = cm.build_model(3, tmp_path / "m.h5", bn_momentum=0.9)
     assert mine.start == "m.h5" and mine.get_layer("conv_bn").momentum == 0.9
-    assert np.array_equal(cu.predict(mine, images), cu.predict(model, images))
+    assert np.array_equal(ask(mine, images), ask(model, images))
     with pytest.raises(ValueError, match=r"m\.h5 no es un modelo de 4 clases"):
         cm.build_model(4, tmp_path / "m.h5")
 
@@ -112,7 +118,7 @@ def test_the_h5_carries_its_metadata(small, tmp_path):
     cm.save_model(model, META, path)
     loaded, metadata = cm.load_model(path)
     assert metadata == META | {"measures": {}}
-    assert np.array_equal(cu.predict(loaded, images), cu.predict(model, images))
+    assert np.array_equal(ask(loaded, images), ask(model, images))
     assert sorted(file.name for file in path.parent.iterdir()) == ["m.h5", "m.json"]
 
     cm.add_measures(path, uno={"x": 1})
@@ -272,8 +278,8 @@ def test_published_model_is_light_and_documented(published):
 
 def test_published_model_names_the_drawn_deck_and_the_joker(published, deck):
     model, names = published[0], published[1]["class_names"]
-    assert np.mean(cu.predict(model, deck[0]).argmax(1) == deck[1]) >= 0.95
-    joker = cu.predict(model, cu.read_image(PROJECT / "image1_joker.jpg"))[0]
+    assert np.mean(ct.predict(model, deck[0]).argmax(1) == deck[1]) >= 0.95
+    joker = ct.predict(model, cu.read_image(PROJECT / "image1_joker.jpg"))[0]
     assert names[joker.argmax()] == "joker" and joker.max() > 0.5
 
 
@@ -282,7 +288,7 @@ def test_published_model_repeats_its_figures_on_the_real_data(published):
     model, metadata = published
     for split in ("valid", "test"):
         images, labels, _ = cu.load_split(KAGGLE_DATA, split, metadata["class_names"])
-        correct = int(np.sum(cu.predict(model, images).argmax(1) == labels))
+        correct = int(np.sum(ask(model, images).argmax(1) == labels))
         # Otro procesador redondea distinto: una imagen en el límite puede cambiar
         assert abs(correct - metadata[split]["correct"]) <= 1
         assert len(labels) == metadata[split]["total"]

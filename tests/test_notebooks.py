@@ -146,6 +146,8 @@ def test_committed_training_is_the_run_of_the_published_model(published):
         ("test sin casi copias", "test_clean"),
     ):
         assert f"\n{name}: {cu.score(**published[1][split])}" in "\n" + text
+    for split, figure in published[1]["one_look"].items():
+        assert f"\n{split}, con una mirada: {cu.score(**figure)}" in text
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=[TRAINING, DEPLOYMENT])

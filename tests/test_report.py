@@ -52,8 +52,8 @@ def test_the_figures_of_one_thing_are_those_of_its_record(metadata):
     m = metadata["measures"]
     lines = {
         "`test`, entero y una sola vez con este modelo": metadata["test"],
-        "`valid`, la media de dos miradas: derecha y del revés": m["stress"]["two_looks"],
-        "`test`, la media de dos miradas": m["trust"]["two_looks"],
+        "`valid`, con una mirada": metadata["one_look"]["valid"],
+        "`test`, con una mirada": metadata["one_look"]["test"],
         "`valid`, con el que se eligió la receta": metadata["valid"],
         "`test` sin casi copias": metadata["test_clean"],
         "`valid`, viendo solo la esquina de la carta": m["stress"]["corners"],

@@ -46,13 +46,40 @@ def test_threshold_refuses_two_percent_of_correct_cards():
 def test_logits_are_those_of_the_network(published, deck):
     logits = ct.predict_logits(published[0], deck[0])
     assert logits.shape == (53, 53)
-    expected = cu.predict(published[0], deck[0])
+    expected = published[0].predict(deck[0], verbose=0)
     assert np.abs(np.exp(ct.log_softmax(logits)) - expected).max() < 1e-5
     for n in (1, 5):
         assert np.abs(ct.predict_logits(published[0], deck[0][:n]) - logits[:n]).max() < 1e-3
     assert ct.inner_model(published[0]) is ct.inner_model(published[0])
     with pytest.raises(ValueError, match="uint8"):
         ct.predict_logits(published[0], deck[0] / 255)
+
+
+def test_a_card_upside_down_gets_the_same_answer(published, deck):
+    model, (images, _) = published[0], deck
+    turned = images[:, ::-1, ::-1]
+    both = [ct.predict_logits(model, x) for x in (images, turned)]
+    assert np.abs(both[0] - both[1]).max() > 1
+    assert ct.look_twice(model, images) == pytest.approx(np.mean(both, axis=0), abs=1e-3)
+    assert ct.predict(model, turned) == pytest.approx(ct.predict(model, images), abs=1e-4)
+    expected = np.exp(ct.log_softmax(np.mean(both, axis=0)))
+    assert ct.predict(model, images) == pytest.approx(expected, abs=1e-4)
+
+
+def test_corners_are_looked_at_once_and_have_their_own_temperature(published, deck):
+    model, metadata = published
+    metadata = {
+        **metadata,
+        "trust": {**metadata["trust"], "temperature": 2, "corner_temperature": 5},
+    }
+    for corner, logits, temperature in (
+        (False, ct.look_twice(model, deck[0]), 2),
+        (True, ct.predict_logits(model, deck[0]), 5),
+    ):
+        readings = ct.judge_images(model, metadata, deck[0], corner)
+        expected = np.exp(ct.log_softmax(logits, temperature)).max(1)
+        assert [r.confidence for r in readings] == pytest.approx(expected, abs=1e-3)
+        assert [r.energy for r in readings] == pytest.approx(ct.energy(logits), abs=1e-3)
 
 
 def test_logits_follow_the_weights(published, deck):
@@ -79,6 +106,13 @@ def test_noise_is_refused_and_cards_are_not(published, deck, monkeypatch):
     logits = ct.predict_logits(model, deck[0][3:])
     expected = train.percentiles(train.right_energies(logits, deck[1][3:]))
     assert trust["corner"] == pytest.approx(expected, abs=1e-3)
+    expected = train.fit_temperature(logits, deck[1][3:])
+    assert trust["corner_temperature"] == pytest.approx(expected, abs=1e-3)
+    rng, copies = np.random.default_rng(0), []
+    for image in [*deck[0]] * 4:
+        copies.append(train.augment(image, rng, 0.5, 224, corner=0, any_angle=0, still=0))
+    expected = train.trust_from_logits(ct.look_twice(model, np.stack(copies)), np.tile(deck[1], 4))
+    assert {key: trust[key] for key in expected} == expected
     assert trust["refusal_threshold"] < trust["whole"]["5"]
     noise = np.random.default_rng(0).integers(0, 256, (8, 224, 224, 3), dtype=np.uint8)
     assert all(r.refused for r in ct.judge_images(model, metadata, noise))
@@ -107,7 +141,7 @@ def test_tflite_agrees_with_keras(published, deck, tmp_path, quantize, least, mo
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], np.float32(image[None]))
         interpreter.invoke()
         answers.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0])
-    same = np.argmax(answers, 1) == cu.predict(published[0], deck[0]).argmax(1)
+    same = np.argmax(answers, 1) == published[0].predict(deck[0], verbose=0).argmax(1)
     assert same.sum() >= least
 
 
