@@ -16,7 +16,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 import card_utils as cu

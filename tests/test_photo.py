@@ -109,10 +109,13 @@ def test_what_the_finder_learns_reads_back_as_the_same_index(monkeypatch):
 def test_crops_for_the_finder_say_where_their_indices_are():
     whole = hits = 0
     for seed in range(3):
-        crops = train.finder_crops(seed, "fan", False, 7)
-        assert len(crops) == 8 and any((target[..., 0] == 1).any() for _, target in crops)
-        for image, target in crops:
-            assert image.shape == (192, 192, 3) and image.dtype == np.uint8
+        scene = train.finder_scene(seed, "fan", False, 7)
+        images, targets = train.finder_crops(*scene, np.random.default_rng(seed))
+        assert images.shape == (8, 192, 192, 3) and images.dtype == np.uint8
+        assert (targets[..., 0] == 1).any() and targets.shape == (8, 48, 48, 5)
+        others, _ = train.finder_crops(*scene, np.random.default_rng(seed + 1))
+        assert np.abs(images - np.float32(others)).mean((1, 2, 3)).min() > 1  # otra época
+        for image, target in zip(images, targets, strict=True):
             row, column = np.nonzero(target[..., 0] == 1)
             sizes = np.linalg.norm(target[row, column, 3:] - target[row, column, 1:3], axis=1)
             assert (np.abs(16 * sizes - 14.25) < 7.5).all()
@@ -122,6 +125,47 @@ def test_crops_for_the_finder_say_where_their_indices_are():
             away = np.linalg.norm(spots[:, None] - found[:, 0], axis=2)
             hits += (away < 3).any(1).sum()  # lo que ya encuentra está donde dice la etiqueta
     assert whole > 30 and hits > 0.6 * whole
+
+
+@pytest.mark.parametrize("size", [20, 40, 80, 160])
+def test_crops_at_every_level_are_well_placed(size):
+    """Un disco en la letra: su centro en el recorte es el que dice la etiqueta."""
+    letter = np.array((700.0, 800.0))
+    y, x = np.mgrid[:1600, :1600]
+    disk = 255 * np.clip(0.3 * size - np.hypot(x - letter[0], y - letter[1]), 0, 1)
+    jpg = cv2.imencode(".jpg", disk)[1].tobytes()
+    ends, away = np.array([[letter, letter + (0, size)]]), []
+    for seed in range(4):
+        for image, target in zip(
+            *train.finder_crops(jpg, ends, np.ones(1), np.random.default_rng(seed)), strict=True
+        ):
+            row, column = np.nonzero(target[..., 0] == 1)
+            bright = np.maximum(image.mean(2) - 128, 0)
+            if not len(row) or image[0, 0].mean() > 100:  # sin índice, o en negativo
+                continue
+            said = np.array((column[0], row[0])) * 4 + 1.5 + 16 * target[row[0], column[0], 1:3]
+            v, u = np.mgrid[:192, :192]
+            away.append(np.array([(bright * u).sum(), (bright * v).sum()]) / bright.sum() - said)
+    assert len(away) > 5 and np.median(np.linalg.norm(away, axis=1)) < 0.15
+
+
+def test_the_box_of_an_index_is_as_good_in_a_large_photo(monkeypatch):
+    """Al reducir la foto a un cuarto, el centro de sus píxeles no se mueve."""
+    said = np.array([[(100.0, 50.0), (100.0, 60.0)]]), np.array([0.9])
+    monkeypatch.setattr(card_photo, "look_for_indices", lambda seen, _: said)
+    (box,) = find_indices(np.zeros((5120, 5120, 3), np.uint8))[:1]
+    assert box[0] == pytest.approx((401.5 - 0.62 * 40, 201.5 - 0.85 * 40), abs=1e-3)
+
+
+def test_the_loss_of_the_finder_by_hand():
+    truth, output = np.zeros((1, 1, 4, 5), np.float32), np.zeros((1, 1, 4, 5), np.float32)
+    truth[0, 0, :, 0] = 1, 0, -1, 0  # índice, nada, no se dice y nada
+    truth[0, 0, 0, 1:] = 0.5
+    # A medias de todo: 0.25 ln 2 por casilla, las que no son índice cuentan la cuarta parte
+    focal = (1 + 0.25 + 0.25) * 0.25 * np.log(2) / 2
+    assert float(train.finder_loss(truth, output)) == pytest.approx(focal + 4 * 0.5 / 2, abs=1e-5)
+    output[0, 0, 2] = 5
+    assert float(train.finder_loss(truth, output)) == pytest.approx(focal + 1, abs=1e-5)
 
 
 def test_the_surest_index_comes_first():
