@@ -259,9 +259,9 @@ def find_indices(photo, likely=LIKELY):
         return np.empty((0, 4, 2), np.float32)
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     seen, found = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=method), []
-    while not found or max(seen.shape) >= 80:
+    while not found or max(seen.shape) >= 80 and min(seen.shape[:2]) > 1:
         ends, sure = look_for_indices(seen, min(likely, VOTE))
-        found.append(((ends + 0.5) / scale - 0.5, sure))  # el centro de un píxel es entero
+        found.append(((ends + 0.5) / scale - 0.5, sure))  # los píxeles se cuentan por su centro
         seen = cv2.resize(seen, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         scale /= 2
     ends = merge_indices(*(np.concatenate(part) for part in zip(*found, strict=True)), likely)

@@ -7,6 +7,7 @@ red juzga todo lo que propone `card_photo`, y aquí queda una lectura por carta.
 import ast
 import base64
 import io
+import math
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -28,6 +29,7 @@ SURE = {"whole": 0.8, "outline": 0.8, "corner": 0.85}  # confianza de lo que se 
 LEAST = "5"  # percentil de la energía de lo acertado que hace falta
 TWICE = 0.3  # evidencia de dos índices iguales que no pueden ser de una carta
 FAINT, FAINT_SURE = 0.5, 0.5  # lo que se perdona a dos esquinas opuestas que dicen lo mismo
+PIECE, OTHER, AROUND = 8, 0.7, 4
 COLUMNS = "file number card confidence refused kind box error".split()
 
 
@@ -103,6 +105,9 @@ def one_per_card(readings, trust):
         mine = [c for c in inside if c.card == r.card]
         own = [c for c in mine if c.kind == "corner"] if r.kind == "outline" else []
         limit = evidence(r, trust) if own else min(evidence(r, trust), 1)
+        # Un contorno en que no cabe su índice es un trozo de carta, cortado por una sombra
+        if len(own) == 1 and r.card != "joker" and card_size(r) < PIECE * index_size(own[0].box):
+            continue
         if any(evidence(c, trust) > limit for c in inside if c not in mine):
             continue
         clear = [c for c in mine if c.kind == "corner" and evidence(c, trust) > TWICE]
@@ -113,7 +118,9 @@ def one_per_card(readings, trust):
         best = max([r, *mine], key=lambda c: c.energy)
         frame = next((c for c in (r, *mine) if c.kind == "outline"), r)
         cards = [c for c in cards if c not in inside]
-        corners = [c for c in corners if c not in inside]
+        limit = OTHER * evidence(r, trust) if own else math.inf
+        others = [c for c in corners if c not in mine and evidence(c, trust) > limit]
+        corners = [c for c in corners if c not in inside or c in others]
         cards.append(replace(best, kind=frame.kind, box=frame.box))
         framed += cards[-1:] if own else []
     taken = set()  # un naipe tiene un solo índice en cada sitio: otro igual es de otro naipe
@@ -174,7 +181,7 @@ def same_evidence(one, other):
 
 def surrounds(corner, area):
     """Si una esquina es tan grande, para una carta que tiene dentro, que no es un índice."""
-    return card_size(area) < 6 * index_size(corner.box) and contains(corner.box, spot(area))
+    return card_size(area) < AROUND * index_size(corner.box) and contains(corner.box, spot(area))
 
 
 def index_place(corner, card, corners, reach=1.7):

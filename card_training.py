@@ -251,7 +251,7 @@ def make_dataset(
 
 
 def decode(image):
-    """uint8 [224, 224, 3] de un arreglo, una `Path` o los bytes de un JPG."""
+    """uint8 [alto, ancho, 3] de un arreglo, una `Path` (a 224 x 224) o los bytes de un JPG."""
     if isinstance(image, bytes):
         return cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR_RGB)
     return cu.read_image(image) if isinstance(image, os.PathLike) else image
@@ -559,8 +559,8 @@ def fit_trust(model, images, labels, class_names):
     Returns:
         dict para la clave "trust" del JSON: temperature, refusal_threshold y whole, los percentiles
         `PERCENTILES` de la energía de las cartas acertadas, mirando cada una dos veces. Si las
-        clases son las 53 de Kaggle, también corner_temperature y corner, lo mismo de las esquinas
-        que propone el lector, que se miran una.
+        clases son las 53 de Kaggle, también corner_temperature y corner: la temperatura y los
+        percentiles de las esquinas que propone el lector, con una mirada.
     """
     rng = np.random.default_rng(0)
     copies = [
@@ -580,7 +580,7 @@ def fit_trust(model, images, labels, class_names):
 
 
 def trust_from_logits(logits, labels):
-    """Lo de `fit_trust`, salvo de las esquinas, a partir de los logits [n, clases]."""
+    """Lo de `fit_trust`, salvo lo de las esquinas, a partir de los logits [n, clases]."""
     right = right_energies(logits, labels)
     return {
         "temperature": fit_temperature(logits, labels),
@@ -619,10 +619,10 @@ def fit_finder(path=FINDER, photos=2400, epochs=10, seed=0):
     cells = FINDER_SIDE // CELL
     shapes = [CROPS, FINDER_SIDE, FINDER_SIDE, 3], [CROPS, cells, cells, 5]
 
-    def read(index, key):
-        def cut(index, key):
-            return finder_crops(*scenes[index], np.random.default_rng(key))
+    def cut(index, key):
+        return finder_crops(*scenes[index], np.random.default_rng(key))
 
+    def read(index, key):
         crops = tf.numpy_function(cut, [index, key], (tf.uint8, tf.float32))
         return tuple(
             tf.ensure_shape(part, shape) for part, shape in zip(crops, shapes, strict=True)
@@ -639,8 +639,10 @@ def fit_finder(path=FINDER, photos=2400, epochs=10, seed=0):
     )
     whole = keras.Model(model.inputs, model.outputs)  # AdamW no se guarda con los pesos
     whole.compile(keras.optimizers.AdamW(cosine, weight_decay=0.01), finder_loss)
-    whole.fit(data, epochs=epochs, shuffle=False, verbose=2)
-    scenes.clear()  # TensorFlow guarda para siempre lo que usa `tf.numpy_function`
+    try:
+        whole.fit(data, epochs=epochs, shuffle=False, verbose=2)
+    finally:
+        scenes.clear()  # TensorFlow guarda para siempre lo que usa `tf.numpy_function`
     draft = path.with_name("card_finder.new.weights.h5")
     model.save_weights(draft)
     os.replace(draft, path)
@@ -670,7 +672,7 @@ def finder_scene(key, *scene):
     ends = np.concatenate([np.empty((0, 2, 2)), *(places for *_, places, _ in cards)])
     # De un comodín, que no tiene índice, no se dice nada
     seen = [np.minimum(shares, 0.9 if name == "joker" else 1) for name, *_, shares in cards]
-    # Se dibuja con el borde de los píxeles en los enteros, y aquí está su centro
+    # Al dibujar, el primer píxel va de 0 a 1; desde aquí, su centro es el 0
     return as_jpg(photo, rng), ends - 0.5, np.concatenate([np.empty(0), *seen])
 
 
@@ -678,6 +680,10 @@ def finder_crops(jpg, ends, seen, rng):
     """Recortes de una foto de `finder_scene`, y lo que la red ha de decir de cada uno.
 
     Siete de cada diez llevan un índice, al tamaño y al giro que toque; los demás, cualquier cosa.
+
+    Args:
+        jpg, ends, seen: lo que da `finder_scene`.
+        rng: `numpy.random.Generator`.
 
     Returns:
         (uint8 [`CROPS`, `FINDER_SIDE`, `FINDER_SIDE`, 3], lo de `finder_target` de cada uno).
@@ -701,7 +707,7 @@ def finder_crops(jpg, ends, seen, rng):
         turn[:, 2] += half - center
         level = int(np.clip(np.round(-np.log2(scale)), 0, len(levels) - 1))  # como en la pirámide
         onto = turn * (2**level, 2**level, 1)
-        onto[:, 2] += turn[:, :2].sum(1) * (2**level - 1) / 2  # centro de cuatro píxeles, de 16...
+        onto[:, 2] += turn[:, :2].sum(1) * (2**level - 1) / 2  # un píxel es el medio de 2**level
         crop = cv2.warpAffine(
             levels[level], onto, (FINDER_SIDE, FINDER_SIDE), borderMode=cv2.BORDER_REPLICATE
         )

@@ -18,7 +18,7 @@ from card_names import card_name, short_name
 BATCH = 32  # imágenes por pasada: la memoria no crece con la carpeta
 
 
-# --- Logits ----------------------------------------------------------------------------------
+# --- Predecir --------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=4)
@@ -62,20 +62,20 @@ def predict_logits(model, images):
 def look_twice(model, images):
     """Logits [n, clases] de cartas enteras: la media de mirar cada una derecha y del revés.
 
-    Una carta es la misma del revés, y así responde lo mismo. Una esquina no: se mira una vez, con
-    `predict_logits`, que pide lo mismo.
+    Así una carta del revés recibe la misma respuesta. Las esquinas, que no se giran, van con
+    `predict_logits`; las dos piden imágenes uint8 [n, 224, 224, 3].
     """
     images = np.asarray(images)
     return (predict_logits(model, images) + predict_logits(model, images[:, ::-1, ::-1])) / 2
 
 
 def predict(model, images):
-    """Probabilidades de cada clase, sin calibrar, con `look_twice`.
+    """Probabilidades de cada clase, sin calibrar, mirando cada imagen derecha y del revés.
 
     Args:
         model: clasificador de este proyecto.
-        images: arreglo [n, 224, 224, 3], enteros o reales en 0..255; o una imagen, o una lista,
-            de lo que admite `card_utils.open_photo`.
+        images: arreglo [n, 224, 224, 3], enteros o reales en 0..255, que se redondean; o una
+            imagen, o una lista, de lo que admite `card_utils.open_photo`.
 
     Returns:
         float32 [n, clases]; cada fila suma 1.
@@ -150,7 +150,7 @@ def judge(metadata, logits, corner=False):
     Args:
         metadata: dict con "class_names" y "trust".
         logits: [n, clases]; de `look_twice` o, si son de esquinas, de `predict_logits`.
-        corner: si son de esquinas, que tienen su temperatura.
+        corner: si son de esquinas, que tienen su temperatura; con clases propias, la misma.
 
     Returns:
         Lista de n `Reading`, sin `box`.

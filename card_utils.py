@@ -322,7 +322,7 @@ def squash(photo):
     return np.asarray(Image.fromarray(photo).resize(IMAGE_SHAPE[:2], Image.Resampling.BILINEAR))
 
 
-# --- Puntuar --------------------------------------------------------------------------------------
+# --- Puntuar ---------------------------------------------------------------------------------
 
 
 def count(hits):

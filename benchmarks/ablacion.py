@@ -127,7 +127,7 @@ def main(data, weights, field, *paths):
         metadata = {
             "class_names": names,
             "parameters": p,
-            "valid": medir.count(medir.hits(model, images, labels)),
+            "valid": cu.count(medir.hits(model, images, labels)),
             "trust": train.fit_trust(model, images, labels, names),
             "history": history.to_dict("list"),
             "minutes": round(history["seconds"].sum() / 60, 1),

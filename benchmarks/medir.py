@@ -9,7 +9,7 @@ mesas y manos de CAMPO), light (las fotos de CAMPO con mala luz), scenes (fotos 
 group, labels). `no_cards` necesita `pip install scikit-image scikit-learn`.
 
 Solo trust y mobile leen `test`: son para un modelo ya elegido. Cada imagen se mira dos veces,
-derecha y del revés, salvo las esquinas y en mobile.
+derecha y del revés; las esquinas, y todo en mobile, una.
 """
 
 import argparse
@@ -36,7 +36,6 @@ import card_trust as ct
 import card_utils as cu
 from card_names import CLASS_NAMES
 from card_training import decode
-from card_utils import count
 from drawing.demo_deck import SQUARE, draw_card, rotation
 from drawing.free_deck import draw_free_cards
 from drawing.no_cards import KINDS, LOOKALIKES, SIZE
@@ -136,8 +135,8 @@ def stress(model, metadata, data):
         for degree in degrees:
             rng = np.random.default_rng(SEED)
             hurt = [damage(image, kind, degree, rng) for image in images]
-            kinds[kind]["results"].append(count(hits(model, hurt, labels)))
-    none = count(hits(model, images, labels))
+            kinds[kind]["results"].append(cu.count(hits(model, hurt, labels)))
+    none = cu.count(hits(model, images, labels))
     every = [none, *(result for kind in kinds.values() for result in kind["results"])]
     drawn, drawn_labels, is_corner = draw_free_cards(12, SEED)
     drawn = np.stack([decode(image) for image in drawn])
@@ -148,15 +147,15 @@ def stress(model, metadata, data):
         "none": none,
         "corners": corners(model, images, labels),
         "kinds": kinds,
-        "drawn_decks": count(decks),
-        "drawn_corners": count(seen),
+        "drawn_decks": cu.count(decks),
+        "drawn_corners": cu.count(seen),
     }
 
 
 def corners(model, images, labels):
     """Los aciertos viendo solo la esquina superior izquierda: del alto el 36 %, del ancho el 30."""
     seen = [cu.squash(image[: round(0.36 * SIDE), : round(0.3 * SIDE)]) for image in images]
-    return count(hits(model, seen, labels, ct.predict_logits))
+    return cu.count(hits(model, seen, labels, ct.predict_logits))
 
 
 # --- Confianza -------------------------------------------------------------------------------
@@ -188,8 +187,8 @@ def trust(model, metadata, data):
         "raw": ct.reliability(np.exp(ct.log_softmax(logits)).max(1), right),
         "calibrated": ct.reliability([r.confidence for r in readings], right),
         "perfect_ece": perfect_ece([r.confidence for r in readings]),
-        "cards_refused": count(refused),
-        "errors_refused": count(refused[~right]),
+        "cards_refused": cu.count(refused),
+        "errors_refused": cu.count(refused[~right]),
         "errors": errors,
     }
 
@@ -223,7 +222,7 @@ def no_cards(model, metadata, data):
 
     for k, kind in enumerate(draw):
         readings = judged(draw[kind], k, 100 if kind == "foto" else 50)
-        kinds[kind] = count([r.refused for r in readings])
+        kinds[kind] = cu.count([r.refused for r in readings])
         scores += [r.energy for r in readings]
     alike = [r.refused for k, one in enumerate(LOOKALIKES) for r in judged(one, k, 40)]
     images = cu.load_split(data, "valid", metadata["class_names"])[0]
@@ -231,7 +230,7 @@ def no_cards(model, metadata, data):
     return {
         "refused": {k: sum(kind[k] for kind in kinds.values()) for k in ("correct", "total")},
         "kinds": kinds,
-        "lookalikes": count(alike),
+        "lookalikes": cu.count(alike),
         "auroc": float(np.mean(cards[:, None] > scores)),  # Mann-Whitney
     }
 
@@ -276,7 +275,7 @@ def decks(model, metadata, photos):
     """Las cartas de otras barajas bien nombradas: cuenta la primera lectura, también rechazada."""
     cases = read_labels(photos, "deck")
     told = [(cr.read_cards(model, metadata, file)[0].card, truth) for _, file, truth in cases]
-    return count([truth == [card] for card, truth in told])
+    return cu.count([truth == [card] for card, truth in told])
 
 
 def field(model, metadata, photos):
@@ -373,20 +372,17 @@ def equal_cards():
 def candidates(model, metadata):
     """Recortes como los de entrenar: cartas bien nombradas, y lo demás callado."""
     images, labels, is_corner = draw_candidates(2000, SEED)
-    images, order = (
-        np.stack([decode(image) for image in images]),
-        np.argsort(is_corner, stable=True),
-    )
-    readings, labels = [], labels[order]
+    images, readings = np.stack([decode(image) for image in images]), np.empty(len(labels), object)
     for corner in (False, True):
         judged = ct.judge_images(model, metadata, images[is_corner == corner], corner)
-        readings += [replace(r, kind="corner" if corner else "outline") for r in judged]
+        kind = "corner" if corner else "outline"
+        readings[is_corner == corner] = [replace(r, kind=kind) for r in judged]
     named = np.array([cr.is_sure(r, metadata["trust"]) for r in readings])
     card, right = labels >= 0, np.array([r.card for r in readings]) == np.array(CLASS_NAMES)[labels]
     return {
-        "right": count(right[card]),
-        "named_right": count(right[card & named]),
-        "silent": count(~named[~card]),
+        "right": cu.count(right[card]),
+        "named_right": cu.count(right[card & named]),
+        "silent": cu.count(~named[~card]),
     }
 
 
@@ -449,8 +445,8 @@ def mobile(model, metadata, data, path):
     return {
         name: {
             "bytes": sizes[name],
-            "as_keras": count(best[name] == best["keras"]),
-            "test": count(best[name] == labels),
+            "as_keras": cu.count(best[name] == best["keras"]),
+            "test": cu.count(best[name] == labels),
             "ms": round(float(np.median(times[name])), 2),
         }
         for name in runs

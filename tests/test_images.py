@@ -243,5 +243,7 @@ def test_predict_refuses_wrong_input(images, message):
 
 def test_predict_accepts_a_black_image_and_any_integer(published):
     model, _ = published
+    bright = np.full((1, 224, 224, 3), 99.6)
+    assert np.allclose(ct.predict(model, bright), ct.predict(model, bright.round()))
     black = np.zeros((224, 224, 3), np.float32)
     assert np.allclose(ct.predict(model, black), ct.predict(model, black.astype(np.int64)))

@@ -1,6 +1,7 @@
 """Encontrar las cartas de una foto y enderezarlas."""
 
 import cv2
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -127,6 +128,24 @@ def test_crops_for_the_finder_say_where_their_indices_are():
     assert whole > 30 and hits > 0.6 * whole
 
 
+def test_the_finder_is_told_the_centre_of_the_pixels(monkeypatch):
+    """Un cuadro blanco de la carta, llevado a la foto, cae donde dice `finder_scene`."""
+    middle, corners = np.array((80, 120)), scenes.CARD * 150 + (101.3, 120.8)
+    card = np.zeros((demo_deck.HEIGHT, demo_deck.WIDTH, 4), np.uint8)
+    card[100:140, 60:100], card[..., 3] = 255, 255
+    table = np.zeros((240, 200, 3), np.float32)
+    scenes.lay(table, Image.fromarray(card), corners)
+    places = np.array([[middle, middle + (0, 40), (60, 100), (100, 140)]])
+    parts = scenes.visible_parts(np.ones(table.shape[:2], np.int32), 1, corners, places)
+    drawn = table.clip(0, 255).astype(np.uint8), [("ace of clubs", corners, *parts)]
+    monkeypatch.setattr(train, "make_candidate_scene", lambda rng: drawn)
+    _, ((letter, _),), seen = train.finder_scene(0)
+    y, x = np.mgrid[:240, :200]
+    bright = table.mean(2)
+    spot = np.array([(bright * x).sum(), (bright * y).sum()]) / bright.sum()
+    assert seen == [1] and letter == pytest.approx(spot, abs=0.1)
+
+
 @pytest.mark.parametrize("size", [20, 40, 80, 160])
 def test_crops_at_every_level_are_well_placed(size):
     """Un disco en la letra: su centro en el recorte es el que dice la etiqueta."""
@@ -151,21 +170,31 @@ def test_crops_at_every_level_are_well_placed(size):
 
 def test_the_box_of_an_index_is_as_good_in_a_large_photo(monkeypatch):
     """Al reducir la foto a un cuarto, el centro de sus píxeles no se mueve."""
-    said = np.array([[(100.0, 50.0), (100.0, 60.0)]]), np.array([0.9])
-    monkeypatch.setattr(card_photo, "look_for_indices", lambda seen, _: said)
-    (box,) = find_indices(np.zeros((5120, 5120, 3), np.uint8))[:1]
+    said, sides = (np.array([[(100.0, 50.0), (100.0, 60.0)]]), np.array([0.9])), []
+    monkeypatch.setattr(
+        card_photo, "look_for_indices", lambda seen, _: sides.append(seen.shape[1]) or said
+    )
+    box = find_indices(np.zeros((2560, 5120, 3), np.uint8))[0]
     assert box[0] == pytest.approx((401.5 - 0.62 * 40, 201.5 - 0.85 * 40), abs=1e-3)
+    assert sides == [1280, 640, 320, 160, 80]
+
+
+@pytest.mark.parametrize("shape", [(40, 2560), (2560, 33), (16, 16)])
+def test_a_photo_of_any_shape_is_searched(shape):
+    assert find_indices(np.zeros((*shape, 3), np.uint8)).shape == (0, 4, 2)
 
 
 def test_the_loss_of_the_finder_by_hand():
     truth, output = np.zeros((1, 1, 4, 5), np.float32), np.zeros((1, 1, 4, 5), np.float32)
     truth[0, 0, :, 0] = 1, 0, -1, 0  # índice, nada, no se dice y nada
-    truth[0, 0, 0, 1:] = 0.5
-    # A medias de todo: 0.25 ln 2 por casilla, las que no son índice cuentan la cuarta parte
-    focal = (1 + 0.25 + 0.25) * 0.25 * np.log(2) / 2
-    assert float(train.finder_loss(truth, output)) == pytest.approx(focal + 4 * 0.5 / 2, abs=1e-5)
+    truth[0, 0, :2, 1:] = 0.5  # dónde están letra y palo, en las dos primeras
+    output[0, 0, :2, 0] = np.log(4)  # cree índice, al 80 %, a las dos
+    sure, wrong, half = 0.2**2 * -np.log(0.8), 0.8**2 * -np.log(0.2), 0.5**2 * np.log(2)
+    seen = (sure + 0.25 * (wrong + half)) / 2  # lo que no es índice cuenta la cuarta parte
+    moved = 2 * 4 * 0.5 / 3
+    assert float(train.finder_loss(truth, output)) == pytest.approx(seen + moved, abs=1e-5)
     output[0, 0, 2] = 5
-    assert float(train.finder_loss(truth, output)) == pytest.approx(focal + 1, abs=1e-5)
+    assert float(train.finder_loss(truth, output)) == pytest.approx(seen + moved, abs=1e-5)
 
 
 def test_the_surest_index_comes_first():
@@ -174,13 +203,24 @@ def test_the_surest_index_comes_first():
     assert len(merged) == 2 and 50 < merged[0, 0, 0] < 50.5 and np.array_equal(merged[1], ends[0])
 
 
-def test_the_finder_trains_and_is_written_whole(tmp_path):
-    path = tmp_path / "buscador.weights.h5"
-    train.fit_finder(path, photos=4, epochs=1)
+def test_the_finder_trains_and_is_written_whole(tmp_path, monkeypatch):
+    path, cut, keys = tmp_path / "buscador.weights.h5", train.finder_crops, []
+
+    def crops(jpg, ends, seen, rng):
+        keys.append((jpg, rng.integers(1 << 60)))
+        return cut(jpg, ends, seen, rng)
+
+    monkeypatch.setattr(train, "finder_crops", crops)
+    train.fit_finder(path, photos=4, epochs=2)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    # Cada foto, una vez por época y con otra semilla
+    assert len({jpg for jpg, _ in keys}) == 4 and len({key for _, key in keys}) == 8
+    keras.utils.set_random_seed(0)
     model = card_model.build_finder()
+    before = model.get_weights()
     model.load_weights(path)
-    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    moved = [np.abs(a - b).max() for a, b in zip(model.get_weights(), before, strict=True)]
+    assert np.isfinite(moved).all() and min(moved) > 0
 
 
 def test_without_the_finder_it_says_which_file_is_missing(monkeypatch, tmp_path):

@@ -57,6 +57,46 @@ def test_a_surer_index_corrects_its_outline():
     assert names([outline("a", energy=15), *both]) == ["a", "b"]
 
 
+def test_an_outline_keeps_out_of_the_next_card():
+    """Uno que abarca dos deja el índice de la otra, si es casi tan claro como él."""
+    both = [outline("a", energy=15), corner("a", 2, 2, 9)]
+    assert names([*both, corner("b", 60, 60, 14)]) == ["a", "b"]
+    assert names([*both, corner("b", 60, 60, 12)]) == ["a"]
+
+
+def test_a_piece_of_a_card_is_not_a_card():
+    """Una sombra corta la carta: su otro índice queda fuera del trozo, y no es de otra carta."""
+    pair = opposite_corners("a", 15)
+    assert names([outline("a", size=40), *pair]) == ["a"]
+    (card,) = cr.one_per_card([outline("a", size=60), pair[0]], TRUST)
+    assert card.kind == "outline"
+    assert names([outline("joker", size=40), corner("joker")]) == ["joker"]
+
+
+def test_areas_are_looked_at_twice_and_corners_once(monkeypatch):
+    photo = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    area, *indices = (r.box for r in (outline("a", 90, 40), corner("b", 5, 9), corner("c", 99, 9)))
+    monkeypatch.setattr(cr.card_photo, "find_cards", lambda photo: [area])
+    monkeypatch.setattr(cr.card_photo, "find_indices", lambda photo: np.stack(indices))
+    seen = []
+
+    def judge(model, metadata, images, corner=False):
+        seen.append((images, corner))
+        return [ct.Reading("a", 0.5, False, float(i)) for i in range(len(images))]
+
+    monkeypatch.setattr(cr, "judge_images", judge)
+    readings = cr.judge_all(None, None, photo)
+    assert [r.kind for r in readings] == ["whole", "outline", "corner", "corner"]
+    assert [r.energy for r in readings] == [0, 1, 0, 1]
+    for r, box in zip(readings[1:], (area, *indices), strict=True):
+        assert np.array_equal(r.box, box)
+    (areas, once), (crops, corner_once) = seen
+    assert not once and corner_once
+    assert np.array_equal(areas[1], card_photo.straighten(photo, area))
+    for crop, box in zip(crops, indices, strict=True):
+        assert np.array_equal(crop, card_photo.sharpen(card_photo.straighten(photo, box)))
+
+
 def test_what_holds_several_cards_is_not_a_card():
     two = [corner("a", 10, 10), corner("b", 60, 10)]
     for kind in ("outline", "whole"):
