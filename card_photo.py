@@ -20,7 +20,7 @@ ASPECT = 2.5 / 3.5  # ancho entre alto de un naipe de póquer; el de bridge, 2.2
 FOCAL = 1.1  # del lado mayor: entre el gran angular de un móvil (0.75) y su teleobjetivo
 SUPPORT = 0.7  # parte del perímetro que ha de verse como canto
 INDICES = 120  # los que salen de una foto, como mucho
-LIKELY, VOTE = 0.5, 0.3  # lo mínimo que la red da a un índice, y a las casillas que lo sitúan
+LIKELY, VOTE = 0.6, 0.3  # lo mínimo que la red da a un índice, y a las casillas que lo sitúan
 # Esquinas del recorte de un índice desde su letra, en veces la distancia de ella al palo: el de una
 # baraja corriente queda arriba a la izquierda, con el borde de la carta a su lado
 INDEX_BOX = np.array([[-0.62, -0.85], [1.98, -0.85], [1.98, 3.55], [-0.62, 3.55]])

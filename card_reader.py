@@ -7,7 +7,6 @@ red juzga todo lo que propone `card_photo`, y aquí queda una lectura por carta.
 import ast
 import base64
 import io
-import math
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -25,11 +24,10 @@ from card_names import card_name
 from card_photo import contains, index_size, overlap, placed
 from card_trust import get_trust, judge_images
 
-SURE = {"whole": 0.8, "outline": 0.8, "corner": 0.85}  # confianza de lo que se da por carta
+SURE = 0.8  # confianza de lo que se da por carta
 LEAST = "5"  # percentil de la energía de lo acertado que hace falta
 TWICE = 0.3  # evidencia de dos índices iguales que no pueden ser de una carta
 FAINT, FAINT_SURE = 0.5, 0.5  # lo que se perdona a dos esquinas opuestas que dicen lo mismo
-PIECE, OTHER, AROUND = 8, 0.7, 4
 COLUMNS = "file number card confidence refused kind box error".split()
 
 
@@ -62,10 +60,9 @@ def judge_all(model, metadata, photo):
     boxes = [np.float32([[0, 0], [wide, 0], [wide, high], [0, high]]), *outlines, *corners]
     kinds = ["whole", *["outline"] * len(outlines), *["corner"] * len(corners)]
     areas = [cu.squash(photo), *(card_photo.straighten(photo, box) for box in outlines)]
+    crops = [card_photo.sharpen(card_photo.straighten(photo, box)) for box in corners]
     judged = judge_images(model, metadata, np.stack(areas))
-    if len(corners):
-        crops = [card_photo.sharpen(card_photo.straighten(photo, box)) for box in corners]
-        judged += judge_images(model, metadata, np.stack(crops), corner=True)
+    judged += judge_images(model, metadata, np.stack(crops), corner=True) if crops else []
     return [replace(r, kind=k, box=b) for r, k, b in zip(judged, kinds, boxes, strict=True)]
 
 
@@ -76,7 +73,7 @@ def surest(readings, trust):
         return not r.refused, r.confidence * card_photo.area(r.box[None])[0] ** 0.1
 
     best = max((r for r in readings if r.kind != "corner"), key=worth)
-    doubtful = best.confidence <= SURE[best.kind] or disputed(best, readings, trust)
+    doubtful = best.confidence <= SURE or disputed(best, readings, trust)
     return replace(best, refused=best.refused or doubtful)
 
 
@@ -85,7 +82,7 @@ def one_per_card(readings, trust):
 
     1. De los índices que comparten la letra o el palo queda el más seguro (`best_corners`).
     2. Los contornos y la foto, de menor a mayor: no es carta el que tiene dentro otra más clara,
-       dos contornos iguales, o dos índices que no pueden ser suyos.
+       dos contornos iguales, dos índices que no pueden ser suyos, o uno solo en que casi no cabe.
     3. Si lo es, su nombre es el de lo más seguro que tiene dentro, y eso deja de contar.
     4. Los índices que quedan son cartas, salvo el otro de una y el de un comodín sin su opuesto.
 
@@ -106,7 +103,7 @@ def one_per_card(readings, trust):
         own = [c for c in mine if c.kind == "corner"] if r.kind == "outline" else []
         limit = evidence(r, trust) if own else min(evidence(r, trust), 1)
         # Un contorno en que no cabe su índice es un trozo de carta, cortado por una sombra
-        if len(own) == 1 and r.card != "joker" and card_size(r) < PIECE * index_size(own[0].box):
+        if len(own) == 1 and r.card != "joker" and card_size(r) < 8 * index_size(own[0].box):
             continue
         if any(evidence(c, trust) > limit for c in inside if c not in mine):
             continue
@@ -118,9 +115,7 @@ def one_per_card(readings, trust):
         best = max([r, *mine], key=lambda c: c.energy)
         frame = next((c for c in (r, *mine) if c.kind == "outline"), r)
         cards = [c for c in cards if c not in inside]
-        limit = OTHER * evidence(r, trust) if own else math.inf
-        others = [c for c in corners if c not in mine and evidence(c, trust) > limit]
-        corners = [c for c in corners if c not in inside or c in others]
+        corners = [c for c in corners if c not in inside]
         cards.append(replace(best, kind=frame.kind, box=frame.box))
         framed += cards[-1:] if own else []
     taken = set()  # un naipe tiene un solo índice en cada sitio: otro igual es de otro naipe
@@ -144,7 +139,7 @@ def evidence(r, trust):
 
 def is_sure(r, trust, alone=True):
     """Si una lectura basta para dar su carta: ella sola, o con otra que la confirme."""
-    least, confidence = (0, SURE[r.kind]) if alone else (-FAINT, FAINT_SURE)
+    least, confidence = (0, SURE) if alone else (-FAINT, FAINT_SURE)
     return evidence(r, trust) > least and r.confidence > confidence
 
 
@@ -181,7 +176,7 @@ def same_evidence(one, other):
 
 def surrounds(corner, area):
     """Si una esquina es tan grande, para una carta que tiene dentro, que no es un índice."""
-    return card_size(area) < AROUND * index_size(corner.box) and contains(corner.box, spot(area))
+    return card_size(area) < 4 * index_size(corner.box) and contains(corner.box, spot(area))
 
 
 def index_place(corner, card, corners, reach=1.7):

@@ -57,13 +57,6 @@ def test_a_surer_index_corrects_its_outline():
     assert names([outline("a", energy=15), *both]) == ["a", "b"]
 
 
-def test_an_outline_keeps_out_of_the_next_card():
-    """Uno que abarca dos deja el índice de la otra, si es casi tan claro como él."""
-    both = [outline("a", energy=15), corner("a", 2, 2, 9)]
-    assert names([*both, corner("b", 60, 60, 14)]) == ["a", "b"]
-    assert names([*both, corner("b", 60, 60, 12)]) == ["a"]
-
-
 def test_a_piece_of_a_card_is_not_a_card():
     """Una sombra corta la carta: su otro índice queda fuera del trozo, y no es de otra carta."""
     pair = opposite_corners("a", 15)
