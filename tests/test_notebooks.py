@@ -150,6 +150,13 @@ def test_committed_training_is_the_run_of_the_published_model(published):
         assert f"\n{split}, con una mirada: {cu.score(**figure)}" in text
 
 
+def test_no_picture_of_kaggle_is_shown():
+    """Los primeros de `draw_others` llevan trozos de sus figuras: el cuaderno enseña los demás."""
+    text = "\n".join(cell.source for cell in code_cells(NOTEBOOKS[0]))
+    count, first = map(int, re.search(r"draw_others\((\d+), .*?\)\[(\d+):", text).groups())
+    assert first >= count // 8 > 0
+
+
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=[TRAINING, DEPLOYMENT])
 def test_committed_outputs_are_clean(notebook):
     cells = code_cells(notebook)
