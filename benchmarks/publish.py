@@ -65,10 +65,15 @@ def clean(notebook):
 
 
 def with_palette(png):
-    """El mismo PNG (en base64) con una paleta de 256 colores: ocupa un tercio."""
-    small = io.BytesIO()
-    Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB").quantize(256).save(small, "PNG")
-    return base64.b64encode(small.getvalue()).decode()
+    """El mismo PNG (en base64) con una paleta: 256 colores o, si no cabe en `LIMIT`, menos."""
+    image = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+    for colors in (256, 128, 64, 32):
+        small = io.BytesIO()
+        image.quantize(colors, dither=Image.Dither.NONE).save(small, "PNG")
+        png = base64.b64encode(small.getvalue()).decode()
+        if len(png) < LIMIT:
+            break
+    return png
 
 
 if __name__ == "__main__":
