@@ -140,14 +140,14 @@ def stress(model, metadata, data):
     every = [none, *(result for kind in kinds.values() for result in kind["results"])]
     drawn, drawn_labels, is_corner = draw_free_cards(12, SEED)
     drawn = np.stack([decode(image) for image in drawn])
-    decks = hits(model, drawn[~is_corner], drawn_labels[~is_corner])
+    whole = hits(model, drawn[~is_corner], drawn_labels[~is_corner])
     seen = hits(model, drawn[is_corner], drawn_labels[is_corner], ct.predict_logits)
     return {
         "all": {key: sum(result[key] for result in every) for key in none},
         "none": none,
         "corners": corners(model, images, labels),
         "kinds": kinds,
-        "drawn_decks": cu.count(decks),
+        "drawn_decks": cu.count(whole),
         "drawn_corners": cu.count(seen),
     }
 
