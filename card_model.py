@@ -15,7 +15,8 @@ import tensorflow as tf
 
 import card_utils as cu
 
-FINDER = cu.HERE / "models/card_finder.weights.h5"  # lo que da `card_training.fit_finder`
+# Lo que da `card_training.fit_finder`
+FINDER, APART = (cu.HERE / f"models/card_{name}.weights.h5" for name in ("finder", "apart"))
 # Opciones de capa posteriores a Keras 3.11, que aquí valen lo mismo que si no estuvieran
 NEW_KEYS = {"input_axes", "output_axes", "renorm", "renorm_clipping", "renorm_momentum"}
 NEW_KEYS |= {"quantization_config"}
@@ -39,9 +40,12 @@ def build_model(class_count, weights="imagenet", bn_momentum=0.98, side=cu.IMAGE
 
     Raises:
         ValueError: `weights` no es un fichero de pesos de MobileNetV3Small sin cabeza, ni un
-            modelo entero con esas clases.
+            modelo entero con esas clases; o Keras pone los canales delante.
         OSError: no hay red ni modelo publicado del que partir.
     """
+
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError('Pon "image_data_format": "channels_last" en ~/.keras/keras.json.')
 
     def mobilenet(weights):
         return keras.applications.MobileNetV3Small(
@@ -89,13 +93,17 @@ def build_model(class_count, weights="imagenet", bn_momentum=0.98, side=cu.IMAGE
     return model
 
 
-def build_finder():
+def build_finder(kinds=1):
     """La red que busca índices en una foto, de 90 mil parámetros y solo de convoluciones.
+
+    Args:
+        kinds: cuántas clases de marca busca: 1, los índices; 2, las letras y los palos separados.
 
     Returns:
         `keras.Model` de [b, alto, ancho, 3] en 0..255, con lados múltiplos de 8, a
-        [b, alto / 4, ancho / 4, 5]: lo que cada casilla de 4 px parece el medio de un índice, sin
-        sigmoide, y, desde ella, dónde están su letra y su palo: (x, y, x, y) en veces 16 px.
+        [b, alto / 4, ancho / 4, 5 * kinds]: lo que cada casilla de 4 px parece el medio de una
+        marca, sin sigmoide, y, desde ella, dónde están sus dos extremos (la letra y el palo del
+        índice, o lo alto y lo bajo de lo demás): (x, y, x, y) en veces 16 px.
     """
 
     def conv(x, width, strides=1, size=3):
@@ -110,27 +118,33 @@ def build_finder():
         x = keras.layers.Add()([x, conv(x, 48)])
     x = keras.layers.UpSampling2D()(conv(x, 24, size=1))
     x = conv(keras.layers.Add()([x, fine]), 32)
-    rare = keras.initializers.Constant(-4.0)  # casi ninguna casilla lo es (Lin et al., 2017)
-    middle = keras.layers.Conv2D(1, 1, bias_initializer=rare)(x)
-    return keras.Model(image, keras.layers.Concatenate()([middle, keras.layers.Conv2D(4, 1)(x)]))
+    rare, parts = keras.initializers.Constant(-4.0), []  # casi ninguna lo es (Lin et al., 2017)
+    for _ in range(kinds):
+        parts.append(keras.layers.Conv2D(1, 1, bias_initializer=rare)(x))
+        parts.append(keras.layers.Conv2D(4, 1)(x))
+    return keras.Model(image, keras.layers.Concatenate()(parts))
 
 
 @lru_cache
-def load_finder():
-    """Función de uint8 [b, alto, ancho, 3] a lo que da `build_finder`, con los pesos `FINDER`.
+def load_finder(apart):
+    """Función de uint8 [b, alto, ancho, 3] a lo que da `build_finder`, con sus pesos.
+
+    Args:
+        apart: los de `APART`, que busca letras y palos separados, y no los de `FINDER`.
 
     Raises:
         FileNotFoundError: falta ese fichero.
     """
-    if not FINDER.is_file():
+    path = APART if apart else FINDER
+    if not path.is_file():
         raise FileNotFoundError(
-            f"Falta {FINDER}, que busca los índices: recupéralo, o entrena otro con "
-            'python -c "import card_training; card_training.fit_finder()".'
+            f"Falta {path}, que busca los índices: recupéralo, o entrena otro con "
+            f'python -c "import card_training; card_training.fit_finder(apart={apart})".'
         )
     state = random.getstate()  # Keras saca de ahí sus semillas: quien entrena no ha de notarlo
-    model = build_finder()
+    model = build_finder(1 + apart)
     random.setstate(state)
-    model.load_weights(FINDER)
+    model.load_weights(path)
     signature = [tf.TensorSpec((None, None, None, 3), tf.uint8)]
     return tf.function(lambda x: model(tf.cast(x, "float32")), input_signature=signature)
 
@@ -318,7 +332,7 @@ def export_tflite(model, metadata, path, quantize=False):
     path = Path(path)
     if path.with_suffix(".h5").exists():
         raise ValueError(f"{path.stem}.json es de {path.stem}.h5: elige otro nombre que {path}.")
-    converter, recipe = tf.lite.TFLiteConverter.from_keras_model(model), None
+    converter, quantizer = tf.lite.TFLiteConverter.from_keras_model(model), None
     if quantize:
         try:
             from litert_quantizer import quantizer, recipe  # Colab no lo trae
@@ -334,7 +348,7 @@ def export_tflite(model, metadata, path, quantize=False):
     }
     with redirect_stdout(io.StringIO()):  # Keras cuenta ahí cada variable que exporta
         content = converter.convert()
-        if recipe:
+        if quantizer:
             weights = recipe.weight_only_wi8_afp32()
             weights[0]["op_config"]["min_weight_elements"] = 2500
             content = quantizer.Quantizer(content, weights).quantize().quantized_model

@@ -6,8 +6,8 @@ RANK_NAMES = "ace two three four five six seven eight nine ten jack queen king".
 RANKS = dict(zip(RANK_NAMES, "A 2 3 4 5 6 7 8 9 10 J Q K".split(), strict=True))
 CLASS_NAMES = sorted([f"{rank} of {suit}" for rank in RANKS for suit in SUITS] + ["joker"])
 
-SPANISH = "as dos tres cuatro cinco seis siete ocho nueve diez jota reina rey".split()
-SPANISH = dict(zip(RANK_NAMES, SPANISH, strict=True))
+SPANISH_RANKS = "as dos tres cuatro cinco seis siete ocho nueve diez jota reina rey".split()
+SPANISH = dict(zip(RANK_NAMES, SPANISH_RANKS, strict=True))
 SPANISH |= {"clubs": "tréboles", "diamonds": "diamantes", "hearts": "corazones", "spades": "picas"}
 SYMBOLS = {"clubs": "♣", "diamonds": "♦", "hearts": "♥", "spades": "♠"}
 

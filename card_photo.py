@@ -24,6 +24,8 @@ LIKELY, VOTE = 0.6, 0.3  # lo mínimo que la red da a un índice, y a las casill
 # Esquinas del recorte de un índice desde su letra, en veces la distancia de ella al palo: el de una
 # baraja corriente queda arriba a la izquierda, con el borde de la carta a su lado
 INDEX_BOX = np.array([[-0.62, -0.85], [1.98, -0.85], [1.98, 3.55], [-0.62, 3.55]])
+SPAN = 22  # la diagonal de un naipe de índices pequeños, en veces esa distancia
+ALONE = 0.5  # lo mínimo que da a una letra o a un palo separados
 INDEX_SIDE = 1280  # px del lado mayor con que se buscan los índices; una foto pequeña se amplía
 INDEX_SIZES = 8.5, 20  # px de la letra al palo que ve la red; lo mayor, con la foto a la mitad
 CELL, UNIT = 4, 16  # px de una casilla de la red, y de la unidad en que da distancias
@@ -53,7 +55,8 @@ def find_cards(photo):
         return []
     field = gradient(lab)
     prior = np.exp(-((np.log(aspect / ASPECT) / 0.5) ** 2))
-    prior *= (area(quads) / size.prod()) ** 0.08  # a igual canto, la carta y no su marco
+    # De dos que se ven igual, la mayor: la carta, y no su filete
+    prior *= (area(quads) / size.prod()) ** 0.08
     keep = np.argsort(-support(quads, field, 8) * prior)[:300]
     quads, seen = quads[keep], support(quads[keep], field, 32)
     quality = seen * prior[keep]
@@ -254,36 +257,64 @@ def find_indices(photo, likely=LIKELY):
     Raises:
         FileNotFoundError: faltan los pesos de esa red.
     """
-    scale = min(INDEX_SIDE / max(photo.shape[:2]), 2.0)
-    if min(photo.shape[:2]) * scale < 16:
-        return np.empty((0, 4, 2), np.float32)
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    seen, found = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=method), []
-    while not found or max(seen.shape) >= 80 and min(seen.shape[:2]) > 1:
-        ends, sure = look_for_indices(seen, min(likely, VOTE))
-        found.append(((ends + 0.5) / scale - 0.5, sure))  # los píxeles se cuentan por su centro
-        seen = cv2.resize(seen, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        scale /= 2
-    ends = merge_indices(*(np.concatenate(part) for part in zip(*found, strict=True)), likely)
+    (ends,) = find_marks(photo, likely)
     return np.float32(index_corners(ends[:, 0], ends[:, 1]))
 
 
-def look_for_indices(seen, least):
-    """Lo que la red ve en una foto, a un tamaño: letra y palo [n, 2, 2] en px, y cuánto, [n]."""
+def find_marks(photo, likely, apart=False):
+    """Los extremos [n, 2, 2] en px de lo que ve una red de `load_finder`, por clases.
+
+    Las letras y los palos separados, que son grandes, se buscan desde la mitad.
+    """
+    scale = min(INDEX_SIDE / max(photo.shape[:2]), 2.0) / (1 + apart)
+    if min(photo.shape[:2]) * scale < 16:
+        return [np.empty((0, 2, 2))] * (1 + apart)
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    seen, levels = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=method), []
+    while not levels or max(seen.shape) >= 80 and min(seen.shape[:2]) > 1:
+        marks = look_for_marks(seen, min(likely, VOTE), apart)
+        # Los píxeles se cuentan por su centro
+        levels.append([((ends + 0.5) / scale - 0.5, sure) for ends, sure in marks])
+        seen = cv2.resize(seen, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        scale /= 2
+    kinds = zip(*levels, strict=True)
+    kinds = [[np.concatenate(part) for part in zip(*kind, strict=True)] for kind in kinds]
+    return [merge_marks(*kind, likely) for kind in kinds]
+
+
+def find_corners(photo):
+    """Lo que puede ser un índice, también con el palo en la otra esquina de arriba.
+
+    Returns:
+        (boxes, crops): listas de hasta `INDICES` esquinas float32 [4, 2] en px, y de lo que ha de
+        ver la red en cada una, uint8 [224, 224, 3], RGB.
+    """
+    boxes = [*find_indices(photo)]
+    crops = [straighten(photo, box) for box in boxes]
+    for letter, suit in zip(*pair_apart(*find_marks(photo, ALONE, apart=True)), strict=True):
+        boxes += [*np.float32(index_corners(letter.mean(0)[None], letter[1][None]))]
+        crops.append(join_apart(photo, letter, suit))
+    return boxes[:INDICES], [sharpen(crop) for crop in crops[:INDICES]]
+
+
+def look_for_marks(seen, least, apart=False):
+    """Lo que la red ve a un tamaño: de cada clase, extremos [n, 2, 2] en px, y cuánto, [n]."""
     padding = 0, -len(seen) % 8, 0, -seen.shape[1] % 8
     padded = cv2.copyMakeBorder(seen, *padding, cv2.BORDER_REPLICATE)
-    out = load_finder()(padded[None]).numpy()[0]
-    sure = 1 / (1 + np.exp(-out[..., 0]))
-    row, column = np.nonzero(sure > least)
-    best = np.argsort(-sure[row, column])[: 10 * INDICES]
-    row, column = row[best], column[best]
-    cell = np.stack([column, row], 1) * CELL + (CELL - 1) / 2
-    ends = cell[:, None] + UNIT * out[row, column, 1:].reshape(-1, 2, 2)
-    return ends, sure[row, column]
+    found = []
+    for out in np.split(load_finder(apart)(padded[None]).numpy()[0], 1 + apart, -1):
+        sure = 1 / (1 + np.exp(-out[..., 0]))
+        row, column = np.nonzero(sure > least)
+        best = np.argsort(-sure[row, column])[: 10 * INDICES]
+        row, column = row[best], column[best]
+        cell = np.stack([column, row], 1) * CELL + (CELL - 1) / 2
+        ends = cell[:, None] + UNIT * out[row, column, 1:].reshape(-1, 2, 2)
+        found.append((ends, sure[row, column]))
+    return found
 
 
-def merge_indices(ends, sure, likely):
-    """De cada índice, la media de lo que dicen sus casillas: [n, 2, 2], del más seguro al menos."""
+def merge_marks(ends, sure, likely):
+    """De cada marca, la media de lo que dicen sus casillas: [n, 2, 2], del más seguro al menos."""
     middle, down = ends.mean(1), ends[:, 1] - ends[:, 0]
     size = np.linalg.norm(down, axis=1) + 1e-6
     down /= size[:, None]
@@ -296,6 +327,42 @@ def merge_indices(ends, sure, likely):
         merged.append(np.average(ends[left[alike]], 0, sure[left[alike]] ** 2))
         left = left[~same]
     return np.reshape(merged, (-1, 2, 2))
+
+
+def pair_apart(letters, suits):
+    """Las letras y los palos que, derechos y a una altura, pueden ser los dos extremos de un naipe.
+
+    En muchas pantallas van en las dos esquinas de arriba. Cada uno es el más cercano al otro, y la
+    distancia se repite, porque los naipes de una pantalla son iguales.
+
+    Args:
+        letters, suits: [n, 2, 2] y [m, 2, 2] en px, lo alto y lo bajo de cada uno.
+
+    Returns:
+        Dos [k, 2, 2], como `letters` y `suits`: las parejas.
+    """
+    across, along = np.moveaxis(suits.mean(1) - letters.mean(1)[:, None], 2, 0)
+    tall, high = suits[:, 1, 1] - suits[:, 0, 1], (letters[:, 1, 1] - letters[:, 0, 1])[:, None]
+    fits = (1.2 * high < across) & (across < 12 * high) & (np.abs(along + 0.1 * high) < 0.5 * high)
+    fits &= (0.28 * high < tall) & (tall < 1.7 * high)
+    far = np.where(fits, across, np.inf)
+    nearest = np.minimum.outer(*(far.min(axis, initial=np.inf) for axis in (1, 0)))
+    i, j = np.nonzero(fits & (far == nearest))
+    alike = np.abs(np.log(far[i, j] / far[i, j][:, None])) < 0.2
+    again = alike.sum(0) > 1
+    return letters[i[again]], suits[j[again]]
+
+
+def join_apart(photo, letter, suit):
+    """El recorte [224, 224, 3] de una pareja de `pair_apart`, como si el palo fuera debajo."""
+    (at, spot), (high, tall) = zip(
+        *((x.mean(0), np.ptp(x[:, 1])) for x in (letter, suit)), strict=True
+    )
+    ends = (at, at + (0, 1.05 * high)), (spot - (0, 1.5 * tall), spot)
+    boxes = (index_corners(*np.array(pair)[:, None])[0] for pair in ends)
+    upper, lower = (straighten(photo, box) for box in boxes)
+    cut = round(len(upper) * (0.5 - INDEX_BOX[0, 1]) / np.ptp(INDEX_BOX[:, 1]))
+    return np.concatenate([upper[:cut], lower[cut:]])
 
 
 def index_corners(letter, suit):

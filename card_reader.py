@@ -7,11 +7,14 @@ red juzga todo lo que propone `card_photo`, y aquí queda una lectura por carta.
 import ast
 import base64
 import io
+import os
 import sys
 from collections import Counter
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # sin los avisos de TensorFlow al empezar
 
 import numpy as np
 import pandas as pd
@@ -21,7 +24,7 @@ import card_model as cm
 import card_photo
 import card_utils as cu
 from card_names import card_name
-from card_photo import contains, index_size, overlap, placed
+from card_photo import SPAN, contains, index_size, overlap, placed
 from card_trust import get_trust, judge_images
 
 SURE = 0.8  # confianza de lo que se da por carta
@@ -41,40 +44,34 @@ def read_cards(model, metadata, source):
 
     Returns:
         Lista de `Reading`, al menos uno, por filas y de izquierda a derecha. Si no hay ninguna
-        carta clara, lo más parecido, con `refused` si no llega a parecer una.
+        carta clara, lo más parecido, con `refused`.
 
     Raises:
-        FileNotFoundError, TypeError, ValueError: de `open_photo` o `find_indices`; o falta "trust".
+        FileNotFoundError, TypeError, ValueError: de `open_photo` o `find_marks`; o falta "trust".
     """
     trust, (photo, scale) = get_trust(metadata), cu.open_scaled(source)
     readings = judge_all(model, metadata, photo)
-    cards = one_per_card(readings, trust)
-    cards = reading_order(cards) if cards else [surest(readings, trust)]
-    return [replace(r, box=scale * r.box) for r in cards]
+    cards = one_per_card(readings, trust) or [surest(readings)]
+    return [replace(r, box=scale * r.box) for r in reading_order(cards)]
 
 
 def judge_all(model, metadata, photo):
     """Un `Reading` de la foto entera y de cada contorno e índice que se propone en ella."""
     high, wide = photo.shape[:2]
-    outlines, corners = card_photo.find_cards(photo), card_photo.find_indices(photo)
+    outlines, (corners, crops) = card_photo.find_cards(photo), card_photo.find_corners(photo)
     boxes = [np.float32([[0, 0], [wide, 0], [wide, high], [0, high]]), *outlines, *corners]
     kinds = ["whole", *["outline"] * len(outlines), *["corner"] * len(corners)]
     areas = [cu.squash(photo), *(card_photo.straighten(photo, box) for box in outlines)]
-    crops = [card_photo.sharpen(card_photo.straighten(photo, box)) for box in corners]
     judged = judge_images(model, metadata, np.stack(areas))
     judged += judge_images(model, metadata, np.stack(crops), corner=True) if crops else []
     return [replace(r, kind=k, box=b) for r, k, b in zip(judged, kinds, boxes, strict=True)]
 
 
-def surest(readings, trust):
-    """De la foto entera y los contornos, lo más seguro; si no basta, rechazado."""
-
-    def worth(r):  # la carta, y no un palo suelto: elegido en valid
-        return not r.refused, r.confidence * card_photo.area(r.box[None])[0] ** 0.1
-
-    best = max((r for r in readings if r.kind != "corner"), key=worth)
-    doubtful = best.confidence <= SURE or disputed(best, readings, trust)
-    return replace(best, refused=best.refused or doubtful)
+def surest(readings):
+    """De la foto entera y los contornos, lo más parecido a una carta, no a un palo; rechazado."""
+    areas = (r for r in readings if r.kind != "corner")
+    best = max(areas, key=lambda r: (not r.refused, r.confidence * card_size(r) ** 0.2))
+    return replace(best, refused=True)
 
 
 def one_per_card(readings, trust):
@@ -121,12 +118,11 @@ def one_per_card(readings, trust):
     taken = set()  # un naipe tiene un solo índice en cada sitio: otro igual es de otro naipe
     for r in corners:
         places = [(c, index_place(r, c, corners, 1.15 if c in framed else 1.7)) for c in cards]
-        free = [(c, at) for c, at in places if at and ((c, at) not in taken or at == "inside")]
+        places = [(c, at) for c, at in places if at]
+        free = [place for place in places if place not in taken or place[1] == "inside"]
         if free:
             taken.add(free[0])
-        elif any(at for _, at in places) and evidence(r, trust) < TWICE:
-            continue
-        elif r.card != "joker" or r in paired:
+        elif (r.card != "joker" or r in paired) and (not places or evidence(r, trust) >= TWICE):
             cards.append(r)
     return [replace(r, refused=False) for r in cards]  # también las que confirma otra
 
@@ -193,13 +189,17 @@ def index_place(corner, card, corners, reach=1.7):
         grown = reach * card.box + (1 - reach) * card.box.mean(0)
         return "inside" if contains(grown, spot(corner)) else None
     facing, along, across = placed(corner.box, card.box)
-    if facing < -0.9 and 1.5 < np.hypot(along, across) < 22:
+    if facing < -0.9 and 1.5 < np.hypot(along, across) < SPAN:
         return "diagonal" if abs(across) > 0.3 * abs(along) else "straight"
     between, away = (spot(corner) + spot(card)) / 2, np.linalg.norm(spot(corner) - spot(card))
     others = [spot(c) for c in corners if c not in (corner, card)]
     alone = all(np.linalg.norm(other - between) > 0.4 * away for other in others)
     beside = facing > 0.9 and 1.5 < abs(across) < 15 and abs(along) < 0.35 * abs(across)
-    return "beside" if beside and alone else None
+    # La carta es tan ancha como dice el índice de enfrente, si se ve
+    wide = [across / placed(corner.box, c.box)[2] for c in corners if opposite(corner, c)]
+    wide += [-across / placed(card.box, c.box)[2] for c in corners if opposite(card, c)]
+    fits = not wide or any(0.5 < w < 1.5 for w in wide)
+    return "beside" if beside and alone and fits else None
 
 
 def opposite(one, other):
@@ -207,12 +207,12 @@ def opposite(one, other):
     if one.card != other.card or abs(np.log(index_size(one.box) / index_size(other.box))) > 0.4:
         return False
     facing, along, across = placed(one.box, other.box)
-    return facing < -0.9 and 4 < along < 22 and 0.3 * along < across < 1.1 * along
+    return facing < -0.9 and 4 < along < SPAN and 0.3 * along < across < 1.1 * along
 
 
 def card_size(r):
     """Diagonal de la carta de una lectura, en píxeles; la de una esquina, aproximada."""
-    return 22 * index_size(r.box) if r.kind == "corner" else np.linalg.norm(r.box[2] - r.box[0])
+    return SPAN * index_size(r.box) if r.kind == "corner" else np.linalg.norm(r.box[2] - r.box[0])
 
 
 def spot(r):
@@ -273,12 +273,12 @@ def read_folder(model, metadata, folder, csv_path):
 
     Raises:
         FileNotFoundError, OSError: no existe la carpeta o `FINDER`; no se puede escribir el CSV.
-        ValueError: no hay imágenes; `csv_path` no es .csv o es de otra cosa; o falta "trust".
+        ValueError: no hay imágenes, un argumento o el CSV son de otra cosa, o falta "trust".
     """
+    if not isinstance(folder, str | os.PathLike) or Path(str(csv_path)).suffix.lower() != ".csv":
+        raise ValueError(f"Pide una carpeta y un .csv, y llegan {folder!r} y {csv_path!r}.")
     get_trust(metadata)
-    cm.load_finder()
-    if Path(str(csv_path)).suffix.lower() != ".csv":
-        raise ValueError(f"csv_path pide un nombre acabado en .csv, y llega {csv_path!r}.")
+    card_photo.find_corners(np.zeros((64, 64, 3), np.uint8))  # si falta una red, antes de leer
     folder, csv_path = Path(folder).expanduser(), Path(csv_path).expanduser()
     if not folder.is_dir():
         kind = "no es una carpeta: una foto suelta se lee con read_cards"

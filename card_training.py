@@ -20,7 +20,7 @@ import tensorflow as tf
 
 import card_trust as ct
 import card_utils as cu
-from card_model import FINDER, build_finder, load_finder
+from card_model import APART, FINDER, build_finder, load_finder
 from card_names import CLASS_NAMES
 from card_photo import CELL, INDEX_SIZES, UNIT
 from drawing.free_deck import as_jpg, draw_free_cards
@@ -603,24 +603,34 @@ def percentiles(energies):
 # --- Buscar índices --------------------------------------------------------------------------
 
 
-def fit_finder(path=FINDER, photos=2400, epochs=10, seed=0):
+def fit_finder(apart=False, path=None, photos=2400, epochs=10, seed=0):
     """Entrena `card_model.build_finder` con fotos dibujadas y guarda sus pesos.
 
+    Los que había quedan al lado, con la fecha en el nombre.
+
     Args:
-        path: destino, acabado en .weights.h5.
+        apart: la red que busca letras y palos separados, y no la que busca índices.
+        path: destino, acabado en .weights.h5; None: el de `card_model.load_finder`.
         photos: cuántas se dibujan; cada época ve otros `CROPS` recortes de cada una.
         epochs: épocas.
         seed: de los dibujos y del entrenamiento.
     """
     keras.utils.set_random_seed(seed)
+    path = path or (APART if apart else FINDER)
+
+    def draw(i):  # con `apart`, una foto de cada dos los lleva separados
+        return finder_scene([seed, 9 + 3 * apart, i], apart=apart and i % 2 == 0)
+
     with ThreadPoolExecutor() as pool:
-        scenes = list(pool.map(finder_scene, ([seed, 9, i] for i in range(photos))))
+        scenes = list(pool.map(draw, range(photos)))
     print(f"{photos} fotos dibujadas.", flush=True)
     cells = FINDER_SIDE // CELL
-    shapes = [CROPS, FINDER_SIDE, FINDER_SIDE, 3], [CROPS, cells, cells, 5]
+    wanted = slice(5, 15) if apart else slice(5)
+    shapes = [CROPS, FINDER_SIDE, FINDER_SIDE, 3], [CROPS, cells, cells, 5 + 5 * apart]
 
     def cut(index, key):
-        return finder_crops(*scenes[index], np.random.default_rng(key))
+        images, targets = finder_crops(*scenes[index], np.random.default_rng(key), not apart)
+        return images, targets[..., wanted]
 
     def read(index, key):
         crops = tf.numpy_function(cut, [index, key], (tf.uint8, tf.float32))
@@ -632,7 +642,7 @@ def fit_finder(path=FINDER, photos=2400, epochs=10, seed=0):
     keys = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2)
     data = tf.data.Dataset.zip(order, keys).map(read, os.cpu_count()).unbatch()
     data = data.shuffle(64 * CROPS, seed).batch(16).prefetch(2)
-    model, steps = build_finder(), epochs * math.ceil(CROPS * photos / 16)
+    model, steps = build_finder(1 + apart), epochs * math.ceil(CROPS * photos / 16)
     warmup = steps // 40
     cosine = keras.optimizers.schedules.CosineDecay(
         0.0, steps - warmup, warmup_target=3e-3, warmup_steps=warmup
@@ -645,12 +655,20 @@ def fit_finder(path=FINDER, photos=2400, epochs=10, seed=0):
         scenes.clear()  # TensorFlow guarda para siempre lo que usa `tf.numpy_function`
     draft = path.with_name("card_finder.new.weights.h5")
     model.save_weights(draft)
+    if path.exists():
+        name = path.name.replace(".", time.strftime("-%Y%m%d-%H%M%S."), 1)
+        os.replace(path, path.with_name(name))
+        print(f"Los pesos anteriores quedan al lado: {name}.")
     os.replace(draft, path)
     load_finder.cache_clear()
 
 
 def finder_loss(truth, output):
     """La pérdida focal (Lin et al., 2017) de lo que es índice, y lo que se apartan letra y palo."""
+    if output.shape[-1] > 5:  # de cada clase de marca, la suya
+        return finder_loss(truth[..., :5], output[..., :5]) + finder_loss(
+            truth[..., 5:], output[..., 5:]
+        )
     known, is_middle = (tf.cast(truth[..., 0] > least, tf.float32) for least in (-0.5, 0.5))
     near = tf.cast(tf.reduce_any(truth[..., 1:] != 0, -1), tf.float32)
     wrong = tf.abs(is_middle - tf.sigmoid(output[..., 0]))
@@ -661,29 +679,41 @@ def finder_loss(truth, output):
     return seen + tf.reduce_sum(moved) / (tf.reduce_sum(near) + 1)
 
 
-def finder_scene(key, *scene):
+def finder_scene(key, *scene, apart=False):
     """Una foto de `make_candidate_scene`, para cortar de ella recortes.
 
     Returns:
-        (JPG en bytes; letra y palo de cada índice, [n, 2, 2] en px; qué parte de él se ve, [n]).
+        (JPG en bytes; letra y palo de cada índice, [n, 2, 2] en px; qué parte de él se ve, [n];
+        qué es, [n]: un índice, 0; con `apart`, lo alto y lo bajo de una letra, 1, o de un palo, 2).
     """
     rng = np.random.default_rng(key)
-    photo, cards = make_candidate_scene(rng, *scene)
+    photo, cards = make_candidate_scene(rng, *scene, apart=apart)
     ends = np.concatenate([np.empty((0, 2, 2)), *(places for *_, places, _ in cards)])
     # De un comodín, que no tiene índice, no se dice nada
     seen = [np.minimum(shares, 0.9 if name == "joker" else 1) for name, *_, shares in cards]
+    if apart:  # en columnas apretadas se tapa algo; de lo que está del revés no se dice nada
+        seen = [
+            np.where(places[:, 1, 1] > places[:, 0, 1], shares + 0.12, np.minimum(shares, 0.9))
+            for (*_, places, _), shares in zip(cards, seen, strict=True)
+        ]
     # Al dibujar, el primer píxel va de 0 a 1; desde aquí, su centro es el 0
-    return as_jpg(photo, rng), ends - 0.5, np.concatenate([np.empty(0), *seen])
+    kinds = [
+        apart * (name != "joker") * (1 + np.arange(len(s)) % 2)
+        for (name, *_), s in zip(cards, seen, strict=True)
+    ]
+    parts = (np.concatenate([np.empty(0, int), *part]) for part in (seen, kinds))
+    return as_jpg(photo, rng), ends - 0.5, *parts
 
 
-def finder_crops(jpg, ends, seen, rng):
+def finder_crops(jpg, ends, seen, kinds, rng, turned=True):
     """Recortes de una foto de `finder_scene`, y lo que la red ha de decir de cada uno.
 
-    Siete de cada diez llevan un índice, al tamaño y al giro que toque; los demás, cualquier cosa.
+    Siete de cada diez llevan un índice, al tamaño y al giro que toquen; los demás, cualquier cosa.
 
     Args:
-        jpg, ends, seen: lo que da `finder_scene`.
+        jpg, ends, seen, kinds: lo que da `finder_scene`.
         rng: `numpy.random.Generator`.
+        turned: giran a cualquier lado; si no, casi nada.
 
     Returns:
         (uint8 [`CROPS`, `FINDER_SIDE`, `FINDER_SIDE`, 3], lo de `finder_target` de cada uno).
@@ -703,7 +733,8 @@ def finder_crops(jpg, ends, seen, rng):
         margin = np.minimum(half / scale, size / 2)
         center = np.clip(center, margin, size - margin)
         lean = rng.uniform(-45, 45) if rng.random() < 0.5 else rng.normal(0, 8)
-        turn = cv2.getRotationMatrix2D(center, 90 * rng.integers(4) + lean, scale)
+        angle = 90 * rng.integers(4) + lean if turned else rng.normal(0, 2)
+        turn = cv2.getRotationMatrix2D(center, angle, scale)
         turn[:, 2] += half - center
         level = int(np.clip(np.round(-np.log2(scale)), 0, len(levels) - 1))  # como en la pirámide
         onto = turn * (2**level, 2**level, 1)
@@ -712,35 +743,37 @@ def finder_crops(jpg, ends, seen, rng):
             levels[level], onto, (FINDER_SIDE, FINDER_SIDE), borderMode=cv2.BORDER_REPLICATE
         )
         crops.append(relight(255 - crop if rng.random() < 0.08 else crop, rng, 0.6))
-        targets.append(finder_target(ends @ turn[:, :2].T + turn[:, 2], seen))
+        targets.append(finder_target(ends @ turn[:, :2].T + turn[:, 2], seen, kinds))
     return np.stack(crops), np.stack(targets)
 
 
-def finder_target(ends, seen):
+def finder_target(ends, seen, kinds):
     """Lo que la red que busca índices ha de decir de un recorte.
 
     Args:
-        ends: letra y palo de cada índice, [n, 2, 2] en px; seen: qué parte de él se ve, [n].
+        ends, seen, kinds: lo que da `finder_scene`, con `ends` en px del recorte.
 
     Returns:
-        float32 [k, k, 5], con k = `FINDER_SIDE` / `CELL`: 1 en el medio de un índice entero de
-        `INDEX_SIZES`, -1 donde no se dice, y 0; y dónde quedan su letra y su palo.
+        float32 [k, k, 15], con k = `FINDER_SIDE` / `CELL`: 1 en el medio de un índice entero de
+        `INDEX_SIZES`, -1 donde no se dice, y 0; y dónde quedan su letra y su palo. Lo mismo, de las
+        letras y de los palos separados.
     """
     at = np.arange(FINDER_SIDE // CELL) * CELL + (CELL - 1) / 2
     cells = np.stack(np.meshgrid(at, at), -1)
-    target = np.zeros((*cells.shape[:2], 5), np.float32)
+    every = np.zeros((*cells.shape[:2], 15), np.float32)
     sizes = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)
     small, large = INDEX_SIZES
     for i in np.argsort(-sizes):
         if seen[i] < 0.55 or not small / 2 < sizes[i] < 1.8 * large:
             continue
+        target = every[..., 5 * kinds[i] :][..., :5]
         away = np.linalg.norm(cells - ends[i].mean(0), axis=2)
         target[(away < max(0.65 * sizes[i], 6)) & (target[..., 0] < 1), 0] = -1
         if seen[i] > 0.95 and 0.94 * small < sizes[i] < 1.06 * large:
             target[away < max(0.28 * sizes[i], 3), 0] = 1
             near = away < max(0.45 * sizes[i], 4)
             target[near, 1:] = ((ends[i] - cells[near][:, None]) / UNIT).reshape(-1, 4)
-    return target
+    return every
 
 
 # --- Enseñarlo -------------------------------------------------------------------------------

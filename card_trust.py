@@ -258,7 +258,7 @@ def plot_readings(source, readings, ax=None):
     ax = plt.subplots(figsize=(5.5, 4.2), layout="tight")[1] if alone else ax
     ax.imshow(photo)
     ax.axis("off")
-    title = f"Cartas leídas: {len(readings)}"
+    title = f"Cartas nombradas: {len(readings)}"
     if len(readings) == 1:
         (r,) = readings
         title = f"{card_name(r.card)} ({100 * r.confidence:.0f} %)"

@@ -3,12 +3,10 @@
 Uso: `python benchmarks/datos.py [DATA_DIR]`. Escribe `benchmarks/datos.json`.
 
 Se repiten de tres maneras. Iguales: los mismos píxeles. Casi copias: dos imágenes de una clase
-cuyas miniaturas en color de 64x64, tal cual o con media vuelta, se correlacionan más de 0.96;
-mirando las parejas, por encima está casi siempre la misma imagen reescalada o con otra marca de
-agua, y por debajo empiezan a mezclarse cartas parecidas. Mismo dibujo: una imagen de valid o test
-que, alineada antes con otra de train de su clase (Evangelidis y Psarakis, 2008), pasa de 0.98;
-ahí están, además, las recortadas de otra manera. El límite no sirve entre clases, porque dos
-cartas de una baraja adornada solo se distinguen en el índice.
+cuyas miniaturas en color de 64x64, tal cual o con media vuelta, se correlacionan más de 0.96; por
+debajo empiezan a mezclarse cartas parecidas. Mismo dibujo: una imagen de valid o test que, alineada
+antes con otra de train de su clase (Evangelidis y Psarakis, 2008), pasa de 0.98; ahí están,
+además, las recortadas de otra manera.
 """
 
 import hashlib

@@ -1,8 +1,9 @@
-"""Las figuras del reporte, en `reporte/`, hechas con lo apuntado por otras órdenes.
+"""Las figuras del reporte y del README, hechas con lo apuntado por otras órdenes.
 
 Uso: `python benchmarks/figuras.py`.
 """
 
+import base64
 import json
 import os
 import sys
@@ -39,7 +40,7 @@ def save(name):
 
 
 def main():
-    """Dibuja las tres figuras."""
+    """Dibuja las tres figuras del reporte, y saca la del README del cuaderno ya ejecutado."""
     metadata = cm.read_metadata(cu.PUBLISHED_MODEL)
     study = json.loads(Path(__file__).with_name("estudio_2023.json").read_text("utf-8"))
     plt.switch_backend("agg")  # para que `plt.show` no cierre la figura
@@ -50,6 +51,10 @@ def main():
     trust = metadata["measures"]["trust"]
     ct.plot_reliability(**{"sin calibrar": trust["raw"], "calibrada": trust["calibrated"]})
     save("fiabilidad")
+    notebook = json.loads((cu.HERE / "Despliegue_DL.ipynb").read_text("utf-8"))
+    (cell,) = [c for c in notebook["cells"] if "make_spread(np" in "".join(c["source"])]
+    (image,) = [o["data"]["image/png"] for o in cell["outputs"] if "data" in o]
+    cu.write_atomic(cu.HERE / "ejemplo.png", base64.b64decode(image))
 
 
 if __name__ == "__main__":

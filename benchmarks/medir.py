@@ -45,19 +45,19 @@ SEED = 70_007  # entrenar con SEED 0 a 60 000 no dibuja ninguna de estas
 SIDE = cu.IMAGE_SHAPE[0]
 # Daño: (unidad, tres grados de menos a más)
 STRESSES = {
-    "giro": ("grados", (15, 45, 90)),
-    "inclinación": ("% del lado", (10, 20, 30)),
-    "lejos": ("% del lado", (75, 55, 40)),
-    "desplazada": ("% del lado", (5, 10, 15)),
-    "oscura": ("% de la luz", (70, 45, 25)),
-    "quemada": ("% de la luz", (130, 160, 200)),
-    "sombra": ("% de la luz", (60, 40, 20)),
-    "tono": ("% por canal", (15, 30, 45)),
-    "sin color": ("% del color", (50, 20, 0)),
-    "desenfoque": ("sigma en px", (1.0, 1.8, 2.6)),
-    "ruido": ("sigma en niveles", (12, 25, 50)),
-    "JPEG": ("calidad", (30, 15, 8)),
-    "tapada": ("% del área", (5, 10, 20)),
+    "turn": ("grados", (15, 45, 90)),
+    "tilt": ("% del lado", (10, 20, 30)),
+    "far": ("% del lado", (75, 55, 40)),
+    "moved": ("% del lado", (5, 10, 15)),
+    "dark": ("% de la luz", (70, 45, 25)),
+    "bright": ("% de la luz", (130, 160, 200)),
+    "shadow": ("% de la luz", (60, 40, 20)),
+    "tint": ("% por canal", (15, 30, 45)),
+    "gray": ("% del color", (50, 20, 0)),
+    "blur": ("sigma en px", (1.0, 1.8, 2.6)),
+    "noise": ("sigma en niveles", (12, 25, 50)),
+    "jpeg": ("calidad", (30, 15, 8)),
+    "covered": ("% del área", (5, 10, 20)),
 }
 PHOTOS = (  # de scikit-image: solo lo que viene en el paquete, sin descargar nada
     "astronaut.png brick.png camera.png cell.png chelsea.png clock_motion.png coffee.png coins.png "
@@ -91,35 +91,35 @@ def damage(image, kind, degree, rng):
     """Una imagen uint8 [224, 224, 3] con un daño de `STRESSES`, en un grado de su unidad."""
     x, share, side = image.astype(np.float32), degree / 100, rng.choice([-1, 1])
     square = SQUARE / 2
-    if kind == "giro":  # encogida lo justo para que quepa entera
+    if kind == "turn":  # encogida lo justo para que quepa entera
         turn = rotation(np.deg2rad(side * degree))
         x = on_table(x, square @ turn / np.abs(turn[0]).sum() + 0.5, rng)
-    elif kind == "inclinación":
+    elif kind == "tilt":
         moved = square * (1 - share / 2) + rng.uniform(-share, share, (4, 2)) / 4
         x = on_table(x, moved + 0.5, rng)
-    elif kind == "lejos":  # sin el aplastado a un cuadrado: 5 de ancho por 7 de alto
+    elif kind == "far":  # sin el aplastado a un cuadrado: 5 de ancho por 7 de alto
         away = rng.uniform(-0.5, 0.5, 2) * (1 - share)
         x = on_table(x, square * [share * 5 / 7, share] + 0.5 + away, rng)
-    elif kind == "desplazada":
+    elif kind == "moved":
         x = on_table(x, square + 0.5 + share * rng.choice([-1, 1], 2), rng)
-    elif kind in ("oscura", "quemada"):
+    elif kind in ("dark", "bright"):
         x *= share
-    elif kind == "sombra":
+    elif kind == "shadow":
         line = np.linspace(1, share, SIDE)[::side]
         x *= line[:, None, None] if rng.random() < 0.5 else line[:, None]
-    elif kind == "tono":
+    elif kind == "tint":
         x *= 1 + share * rng.permutation([-1, rng.choice([-1, 1]), 1])
-    elif kind == "sin color":
+    elif kind == "gray":
         gray = x.mean(-1, keepdims=True)
         x = gray + share * (x - gray)
-    elif kind == "desenfoque":
+    elif kind == "blur":
         x = cv2.GaussianBlur(x, None, degree)
-    elif kind == "ruido":
+    elif kind == "noise":
         x += rng.normal(0, degree, x.shape)
-    elif kind == "JPEG":
+    elif kind == "jpeg":
         _, code = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, degree])
         x = cv2.imdecode(code, cv2.IMREAD_COLOR_RGB)
-    elif kind == "tapada":
+    elif kind == "covered":
         length = int(SIDE * share**0.5)
         top, left = rng.integers(0, SIDE - length, 2)
         x[top : top + length, left : left + length] = rng.uniform(0, 255, 3)
@@ -213,7 +213,7 @@ def no_cards(model, metadata, data):
     files.append(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))
     photos = [Image.open(file).convert("RGB") for file in files]
     photos += [Image.fromarray(image) for image in sklearn.datasets.load_sample_images().images]
-    draw = {**KINDS, "foto": lambda rng: photo_crop(rng, photos)}
+    draw = {**KINDS, "photo": lambda rng: photo_crop(rng, photos)}
     kinds, scores = {}, []
 
     def judged(draw, k, many):
@@ -221,7 +221,7 @@ def no_cards(model, metadata, data):
         return ct.judge_images(model, metadata, np.stack([np.asarray(draw(rng)) for rng in rngs]))
 
     for k, kind in enumerate(draw):
-        readings = judged(draw[kind], k, 100 if kind == "foto" else 50)
+        readings = judged(draw[kind], k, 100 if kind == "photo" else 50)
         kinds[kind] = cu.count([r.refused for r in readings])
         scores += [r.energy for r in readings]
     alike = [r.refused for k, one in enumerate(LOOKALIKES) for r in judged(one, k, 40)]
@@ -263,12 +263,12 @@ def tally(cases, model, metadata, quiet=False):
     return {**figures, "clean": {"correct": clean, "total": len(seconds)}, "ms": ms}
 
 
-def read_labels(field, group):
+def read_labels(photos, group):
     """(nombre, ruta, lista de cartas) de cada foto de un grupo de LABELS.csv."""
-    with open(Path(field, "LABELS.csv"), encoding="utf-8-sig", newline="") as file:
+    with open(Path(photos, "LABELS.csv"), encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
     rows = [(row["file"], row["labels"].split(";")) for row in rows if row["group"] == group]
-    return [(name, Path(field, name), [x.strip() for x in row if x.strip()]) for name, row in rows]
+    return [(name, Path(photos, name), [x.strip() for x in row if x.strip()]) for name, row in rows]
 
 
 def decks(model, metadata, photos):
@@ -289,28 +289,28 @@ def field(model, metadata, photos):
 
 # Luz, nitidez y tamaño de una foto: (unidad, tres grados de menos a más)
 LIGHTS = {
-    "oscura": ("% de la luz", (70, 40, 25)),
-    "sombra": ("% de la luz", (60, 35, 20)),
-    "lámpara": ("% de una bombilla cálida", (50, 100, 150)),
-    "desenfoque": ("sigma en px", (0.8, 1.5, 2.2)),
-    "pequeña": ("% del lado", (80, 60, 45)),
-    "JPEG": ("calidad", (30, 15, 8)),
-    "giro": ("grados", (20, 37, 75)),
+    "dark": ("% de la luz", (70, 40, 25)),
+    "shadow": ("% de la luz", (60, 35, 20)),
+    "lamp": ("% de una bombilla cálida", (50, 100, 150)),
+    "blur": ("sigma en px", (0.8, 1.5, 2.2)),
+    "small": ("% del lado", (80, 60, 45)),
+    "jpeg": ("calidad", (30, 15, 8)),
+    "turn": ("grados", (20, 37, 75)),
 }
 
 
 def spoil(photo, kind, degree):
     """Una foto uint8 [alto, ancho, 3] con un daño de `LIGHTS`."""
     x, share, (high, wide) = photo.astype(np.float32), degree / 100, photo.shape[:2]
-    if kind in ("oscura", "desenfoque", "JPEG"):
+    if kind in ("dark", "blur", "jpeg"):
         return damage(photo, kind, degree, np.random.default_rng(0))
-    if kind == "sombra":  # media foto
+    if kind == "shadow":  # media foto
         x *= 1 - (1 - share) / (1 + np.exp(-np.linspace(-20, 20, wide)))[:, None]
-    elif kind == "lámpara":
+    elif kind == "lamp":
         x *= np.array((1.1, 0.85, 0.55)) ** share
-    elif kind == "pequeña":
+    elif kind == "small":
         x = cv2.resize(photo, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
-    elif kind == "giro":
+    elif kind == "turn":
         turn = cv2.getRotationMatrix2D((wide / 2, high / 2), degree, 1)
         size = np.abs(turn[:, :2]) @ (wide, high)
         turn[:, 2] += (size - (wide, high)) / 2
@@ -337,15 +337,17 @@ def screens(model, metadata):
     layouts = "columns", "pyramid", "row", "poker"
     cases = {name: screen_scenes(name, range(24)) for name in layouts}
     cases |= {"pages": screen_scenes("page", range(100), 0), "equal": equal_cards()}
+    cases["opposite"] = (x for name in layouts for x in screen_scenes(name, range(12), apart=True))
     return {name: tally(case, model, metadata) for name, case in cases.items()}
 
 
-def screen_scenes(layout, seeds, cards=None):
-    """Lo de `drawn_scenes`, de pantallas; de las hojas, la mitad son fotos."""
+def screen_scenes(layout, seeds, cards=None, apart=False):
+    """Lo de `drawn_scenes`, de pantallas (y hojas en foto); `apart`: la letra, lejos del palo."""
     for seed in seeds:
         rng, screen = np.random.default_rng([SEED, 31, seed]), layout != "page" or seed % 2 == 0
-        photo, truth = make_candidate_scene(rng, layout, screen, cards)
-        seen = [name for name, _, _, _, share in truth if (share > 0.95).any()]
+        photo, truth = make_candidate_scene(rng, layout, screen, cards, apart)
+        shares = [(name, np.reshape(share, (-1, 1 + apart))) for name, *_, share in truth]
+        seen = [name for name, share in shares if (share > 0.95).all(1).any()]
         yield f"{layout} {seed}", photo, seen, [name for name, *_ in truth]
 
 
@@ -391,12 +393,12 @@ def drawn_scenes(layout, seeds):
     for seed in seeds:
         if layout in ("one", "apart"):
             many = layout == "apart"
-            rng = np.random.default_rng([seed, many])
+            rng = np.random.default_rng([SEED, 33, seed, many])
             image, truth = make_scene(rng, 2 + seed % 3 if many else 1)
             names = [name for name, _ in truth]
         else:
             most = 8 if layout == "touching" else 14
-            rng = np.random.default_rng([seed, 25, len(layout)])
+            rng = np.random.default_rng([SEED, 34, seed, len(layout)])
             image, truth, indices = make_spread(rng, int(rng.integers(5, most)), layout)
             names = [name for (name, _), seen in zip(truth, indices, strict=True) if seen]
         yield f"{layout} {seed}", np.asarray(image), names, [name for name, _ in truth]

@@ -41,13 +41,14 @@ def publish(path, parameters):
 
 def clean(notebook):
     """Quita de un cuaderno ejecutado lo que papermill y TensorFlow añaden; lo devuelve."""
+
+    def tags(cell):
+        return cell.metadata.get("tags", [])
+
     # La celda inyectada desaparece: quien abra el cuaderno parte de los valores por defecto
-    notebook.cells = [
-        cell
-        for cell in notebook.cells
-        if "injected-parameters" not in cell.metadata.get("tags", [])
-    ]
+    notebook.cells = [c for c in notebook.cells if "injected-parameters" not in tags(c)]
     notebook.metadata.pop("papermill", None)
+    notebook.metadata.pop("widgets", None)
     code_cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for number, cell in enumerate(code_cells, start=1):
         cell.execution_count = number
@@ -56,11 +57,11 @@ def clean(notebook):
                 output.execution_count = number
             if len(output.get("data", {}).get("image/png", "")) > LIMIT:
                 output.data["image/png"] = with_palette(output.data["image/png"])
-        # TensorFlow escribe en stderr al importarse, antes de que se le pueda callar
-        cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+        # TensorFlow escribe en stderr al importarse; la línea de avance no se ve sin un núcleo
+        kept = [output for output in cell.outputs if output.get("name") != "stderr"]
+        cell.outputs = [o for o in kept if "vnd.jupyter.widget" not in " ".join(o.get("data", ()))]
     for cell in notebook.cells:
-        tags = cell.metadata.get("tags", [])
-        cell.metadata = {"tags": tags} if tags else {}
+        cell.metadata = {"tags": tags(cell)} if tags(cell) else {}
     return notebook
 
 

@@ -80,14 +80,18 @@ def free_style(rng):
     )
 
 
-def draw_free_index(pen, label, outline, style, color, rng, pip=1.0, tab=None):
+def draw_free_index(pen, label, outline, style, color, rng, pip=1.0, tab=None, apart=False):
     """Índice de una baraja inventada: con el palo debajo, encima, al lado o en la otra esquina.
 
     `pip` multiplica el palo (0: sin él); `tab` es el color de la pestaña en que va, si la hay.
     Devuelve [n, 4, 2], en unidades de carta desde su esquina: de cada índice, el centro de la
-    letra, el del palo y desde dónde y hasta dónde llega; None si letra y palo no están juntos.
+    letra, el del palo y desde dónde y hasta dónde llega; None si letra y palo no están juntos. Si
+    `apart` lo pide así, letra y palo por turnos: de cada uno, lo alto, lo bajo, desde dónde y hasta
+    dónde.
     """
     layout = rng.choice(("below", "above", "beside", "opposite"), p=(0.68, 0.04, 0.16, 0.12))
+    if apart:
+        layout, style = "opposite", replace(style, corners=min(style.corners, 2))
     crowded = layout == "beside" or style.corners == 4
     height = min(style.index, 75 if crowded else 117)
     mask = glyph(label, style.fonts)
@@ -120,12 +124,16 @@ def draw_free_index(pen, label, outline, style, color, rng, pip=1.0, tab=None):
             corner.text(label, style.fonts, side * rank[0], rank[1], height, letter, width)
             if size:
                 draw_pip(corner.at(side * suit[0], suit[1], size), outline, style, color)
-    if not size or layout == "opposite":
+    if not size or layout == "opposite" and not apart:
         return None
     rank, suit, half = np.array(rank), np.array(suit), np.array((width, height)) / 2
     low, high = np.minimum(rank - half, suit - size / 2), np.maximum(rank + half, suit + size / 2)
+    own = [(rank, suit, low, high)]
+    if apart:
+        own = [(rank, half), (suit, np.array((size, size)) / 2)]
+        own = [(at - (0, h[1]), at + (0, h[1]), at - h, at + h) for at, h in own]
     places = [(1, 1), (-1, -1), (-1, 1), (1, -1)][: style.corners]  # signos de x y de y
-    every = [np.array((rank, suit, low, high)) * signs for signs in places]
+    every = [np.array(one) * signs for signs in places for one in own]
     every = [(a, b, np.minimum(c, d), np.maximum(c, d)) for a, b, c, d in every]
     return np.array(every) + (WIDTH / 2, HEIGHT / 2)
 
@@ -143,7 +151,7 @@ def free_paper(style, size, rng):
     return Image.fromarray(paper.clip(0, 255).astype("uint8"))
 
 
-def draw_free_card(class_name, rng):
+def draw_free_card(class_name, rng, look=None):
     """Carta de una baraja inventada, en la que solo es de fiar el índice.
 
     El índice mide hasta un tercio de la carta, en una, dos o cuatro esquinas, con las letras de
@@ -153,12 +161,13 @@ def draw_free_card(class_name, rng):
     Args:
         class_name: una de `CLASS_NAMES`.
         rng: `numpy.random.Generator`.
+        look: el `Style` de una carta con el palo en la otra esquina de arriba; None: al azar.
 
     Returns:
         (card, index): uint8 [627, 448, 3] en 0..255, y dónde está el índice, como lo da
         `draw_free_index`.
     """
-    style, (rank, _, suit), index = free_style(rng), class_name.partition(" of "), None
+    style, (rank, _, suit), index = look or free_style(rng), class_name.partition(" of "), None
     size = (448, 627)
     card = free_paper(style, size, rng)
     pen, color = Pen(card), style.inks[SUITS.index(suit) if suit else rng.integers(4)]
@@ -171,7 +180,7 @@ def draw_free_card(class_name, rng):
                 draw_art(pen.at(0, 0, 0.9), color, rng)
             pen.text(word, style.fonts, 0, 0, rng.uniform(20, 45), color, 180)
     else:
-        index = draw_face_side(pen, rank, suit, style, color, rng)
+        index = draw_face_side(pen, rank, suit, style, color, rng, look is not None)
     if style.border:
         box = np.array((0, 0, *size)) + rng.uniform(4, 20) * np.array((1, 1, -1, -1))
         ImageDraw.Draw(card).rounded_rectangle(box.tolist(), 10, None, color, 5)
@@ -233,7 +242,7 @@ def draw_covered(card, index, others, rng):
     return sharpen(cv2.resize(seen, (224, 224), interpolation=cv2.INTER_CUBIC))
 
 
-def draw_face_side(pen, rank, suit, style, color, rng):
+def draw_face_side(pen, rank, suit, style, color, rng, apart):
     """Centro e índice de una carta inventada que no es comodín; devuelve dónde queda el índice."""
     odds = np.array(list(LETTERS.values())) / 100
     letters = str(rng.choice(list(LETTERS), p=odds))
@@ -273,7 +282,7 @@ def draw_face_side(pen, rank, suit, style, color, rng):
         draw_center(pen, rank, outline, style, ornate, color, rng)
     if style.index > 42 or pip == 0:
         tab = style.paper  # un índice grande va despejado
-    return draw_free_index(pen, label, outline, style, color, rng, pip, tab)
+    return draw_free_index(pen, label, outline, style, color, rng, pip, tab, apart)
 
 
 def as_jpg(image, rng):

@@ -209,15 +209,15 @@ def table(rng):
 
 
 KINDS = {
-    "ruido": noise,
-    "color liso": flat,
-    "degradado": color_ramp,
-    "página de texto": text_page,
-    "gráfico": plot,
-    "carta en blanco": blank_card,
-    "dorso de carta": card_back,
-    "tablero o tabla": board,
-    "mesa vacía": table,
+    "noise": noise,
+    "flat": flat,
+    "color ramp": color_ramp,
+    "text page": text_page,
+    "plot": plot,
+    "blank card": blank_card,
+    "card back": card_back,
+    "board": board,
+    "table": table,
 }
 
 

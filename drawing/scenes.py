@@ -5,6 +5,7 @@ decide el generador que se da: la misma semilla hace la misma foto.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -29,7 +30,7 @@ from drawing.demo_deck import (
     texture,
     warp,
 )
-from drawing.free_deck import as_jpg, draw_free_card
+from drawing.free_deck import as_jpg, draw_free_card, free_style
 from drawing.no_cards import TEXT_FONTS, WORDS
 
 CARD = SQUARE * (WIDTH / HEIGHT / 2, 0.5)  # de lado largo 1
@@ -290,19 +291,23 @@ def arrange(rng, layout, cards):
     return np.array([CARD @ rotation(a) + here for a, here in zip(lean, at, strict=True)])
 
 
-def deck_card(class_name, style, rng, width):
+def deck_card(class_name, style, rng, width, look=None):
     """Una carta de un estilo o, con None, libre: (RGBA, índices como los de `draw_free_index`).
 
     Del comodín, la caja de la palabra, y por letra y palo, dos puntos de ella.
     """
     if style is None:
-        card, places = draw_free_card(class_name, rng)
+        card, places = draw_free_card(class_name, rng, look)
         while places is None and class_name != "joker":
-            card, places = draw_free_card(class_name, rng)
+            card, places = draw_free_card(class_name, rng, look)
         card = Image.fromarray(card)
         mask = Image.new("L", card.size)
         box = (0, 0, card.width - 1, card.height - 1)
-        ImageDraw.Draw(mask).rounded_rectangle(box, rng.uniform(10, 30), 255)
+        corner = rng.uniform(10, 30)
+        ImageDraw.Draw(mask).rounded_rectangle(box, corner, 255)
+        if look and rng.random() < 0.8:  # un canto, como en las pantallas
+            edge = tuple(rng.integers(0, 180, 1).repeat(3).tolist())
+            ImageDraw.Draw(card).rounded_rectangle(box, corner, None, edge, int(rng.integers(2, 6)))
         card.putalpha(mask)
     else:
         card, look = draw_card(class_name, style, rng, width), STYLES[style]
@@ -344,25 +349,29 @@ def text_panel(rng, size):
     return panel
 
 
-def make_candidate_scene(rng, layout=None, screen=None, cards=None):
+def make_candidate_scene(rng, layout=None, screen=None, cards=None, apart=False):
     """Una foto o una pantalla como las que se leen, con la luz que toque.
 
     Args:
         rng: `numpy.random.Generator` de la escena.
         layout: clave de `LAYOUTS`; screen: si es una pantalla; cards: cuántas. None: al azar.
+        apart: cada carta tiene la letra en una esquina y el palo en la de enfrente.
 
     Returns:
         (photo, cards): uint8 [alto, ancho, 3] y, por carta, (clase, esquinas [4, 2] en px, parte
         0..1 que se ve de ella, índices [n, 4, 2] en px, parte 0..1 que se ve de cada índice).
     """
     drawn = str(rng.choice(list(LAYOUTS), p=np.array(list(LAYOUTS.values())) / 100))
+    if apart:  # solo en pantallas
+        screen, drawn = True, drawn if drawn in SCREENS and rng.random() < 0.7 else "columns"
     layout, seen_flat = layout or drawn, rng.random() < 0.6
     screen = layout in SCREENS and seen_flat if screen is None else screen
     size = tuple(rng.integers((560, 420), (1100, 820)).tolist())
     most = {"pyramid": 22, "columns": 25, "poker": 8, "row": 14, "page": 3}.get(layout, 12)
     count = int(rng.integers(0 if layout == "page" else 3, most))
     count = count if cards is None else cards
-    style = None if rng.random() < 0.5 else str(rng.choice(list(STYLES)))
+    style = None if rng.random() < 0.5 or apart else str(rng.choice(list(STYLES)))
+    look = replace(free_style(rng), index=rng.uniform(30, 85)) if apart else None
     if screen:
         table = np.ones((*size[::-1], 3), np.float32) * np.float32(rng.uniform(0, 200, 3))
     else:
@@ -402,7 +411,7 @@ def make_candidate_scene(rng, layout=None, screen=None, cards=None):
     seen, cards, owner = flat.reshape(-1, 4, 2), [], np.zeros(size[::-1], np.int32)
     for number, (name, corners) in enumerate(zip(names, seen, strict=True), 1):
         width = int(min(320, max(80, 0.8 * length)))
-        card, places = deck_card(str(name), style, rng, width)
+        card, places = deck_card(str(name), style, rng, width, look)
         lay(table, card, corners, None if screen else rng)
         cv2.fillConvexPoly(owner, corners.round().astype(np.int32), number)
         cards.append((str(name), corners, places))
@@ -528,7 +537,7 @@ def draw_candidates(count, seed=0):
         (images, labels, is_corner): lista de n JPG de 224 x 224, en bytes; int32 [n], posición en
         `CLASS_NAMES` o -1 si no es una carta; y bool [n], si es una esquina y no un contorno.
     """
-    load_finder()  # una vez, y no en cada hilo
+    load_finder(False)  # una vez, y no en cada hilo
     kept, scene = {True: [], False: []}, 0
     with ThreadPoolExecutor() as pool:
         while min(map(len, kept.values())) < count // 2:

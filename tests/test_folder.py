@@ -116,15 +116,17 @@ def test_folder_is_checked_before_reading(asked, tmp_path):
         ("nada", "salida.csv", FileNotFoundError, "nada no existe"),
         ("a.jpg", "salida.csv", FileNotFoundError, "no es una carpeta"),
         ("vacía", "salida.csv", ValueError, "No hay imágenes"),
-        ("", "cartas.xlsx", ValueError, r"pide un nombre acabado en \.csv"),
-        ("", "cartas", ValueError, r"pide un nombre acabado en \.csv"),
+        ("", "cartas.xlsx", ValueError, r"Pide una carpeta y un .csv"),
+        ("", "cartas", ValueError, r"Pide una carpeta y un .csv"),
         ("", "a.jpg/salida.csv", OSError, "a.jpg"),  # ahí no se puede escribir
     ):
         with pytest.raises(error, match=message):
             cr.read_folder(None, METADATA, tmp_path / folder, tmp_path / name)
     for name in (["a.csv"], None):
-        with pytest.raises(ValueError, match=r"pide un nombre acabado en \.csv"):
+        with pytest.raises(ValueError, match=r"Pide una carpeta y un .csv"):
             cr.read_folder(None, METADATA, tmp_path, name)
+    with pytest.raises(ValueError, match="Pide una carpeta y un .csv"):
+        cr.read_folder(None, METADATA, [tmp_path], tmp_path / "salida.csv")
     assert not asked and not list(tmp_path.glob("*.csv"))
 
 

@@ -49,8 +49,8 @@ def test_every_light_hurts_more_by_degrees(medir):
         if hurt[0].shape == hurt[2].shape == photo.shape:
             away = [np.abs(x.astype(int) - photo).mean() for x in hurt]
             assert 0 < away[0] < away[1] < away[2], kind
-    assert medir.spoil(photo, "oscura", 40).mean() == pytest.approx(0.4 * photo.mean(), abs=1)
-    assert medir.spoil(photo, "pequeña", 60).shape == (144, 192, 3)
+    assert medir.spoil(photo, "dark", 40).mean() == pytest.approx(0.4 * photo.mean(), abs=1)
+    assert medir.spoil(photo, "small", 60).shape == (144, 192, 3)
 
 
 def test_what_is_measured_is_never_trained(medir, monkeypatch):
@@ -67,6 +67,16 @@ def test_what_is_measured_is_never_trained(medir, monkeypatch):
             part(*given)
         # Un entrenamiento con SEED = 60 000 llega a 63 000 en su cuarta fase
         assert seed.value.args[0] == medir.SEED and 63_000 < medir.SEED != train.TRUST_SEED
+    monkeypatch.setattr(np.random, "default_rng", lambda key: stop(0, key[0]))
+    for draw in (
+        lambda: medir.drawn_scenes("apart", [0]),
+        lambda: medir.drawn_scenes("fan", [0]),
+        lambda: medir.screen_scenes("row", [0]),
+        medir.equal_cards,
+    ):
+        with pytest.raises(LookupError) as seed:
+            next(iter(draw()))
+        assert seed.value.args[0] == medir.SEED
 
 
 def test_a_hand_is_read_in_any_light(medir, published):

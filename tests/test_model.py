@@ -40,6 +40,21 @@ def test_built_as_promised():
     assert len(norms) == 34 and {norm.momentum for norm in norms} == {0.9}
 
 
+def test_channels_first_is_told_what_to_set(monkeypatch):
+    monkeypatch.setattr(keras.config, "image_data_format", lambda: "channels_first")
+    with pytest.raises(ValueError, match='"image_data_format": "channels_last"'):
+        cm.build_model(5, weights=None)
+
+
+def test_what_reads_imports_nothing_that_trains():
+    for name in ("reader", "photo", "trust", "model", "utils", "names"):
+        lines = (PROJECT / f"card_{name}.py").read_text("utf-8").splitlines()
+        imports = [line for line in lines if line.lstrip().startswith(("import ", "from "))]
+        assert not [
+            x for x in imports if "card_training" in x or "drawing" in x and name != "utils"
+        ]
+
+
 def ask(model, images):
     """Las probabilidades de la red, con una mirada."""
     return model.predict(images, verbose=0)

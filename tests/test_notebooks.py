@@ -163,6 +163,7 @@ def test_committed_outputs_are_clean(notebook):
     for output in [output for cell in cells for output in cell.outputs]:
         assert output.output_type != "error" and len(str(output)) < 200_000
         assert not re.search(r"/(home|root|work|tmp|content)/|\x1b|\r|\x08", str(output))
+        assert not re.search("WARNING:|jupyter.widget", str(output)[:400])
     assert sum("parameters" in cell.metadata.get("tags", []) for cell in cells) == 1
     lengths = sorted(len(cell.source.splitlines()) for cell in cells)
     assert lengths[-1] <= 20
@@ -237,6 +238,11 @@ def test_readme_keeps_its_promises():
     readme = (PROJECT / "README.md").read_text("utf-8")
     for command in (PROJECT / ".ci/run").read_text("utf-8").strip().splitlines()[-2:]:
         assert command in readme
+    block = readme.split("```bash")[1].split("```")[0]
+    photos = re.findall(r"\S+\.jpg", block)
+    assert len(photos) == 2 and all((PROJECT / photo).is_file() for photo in photos)
+    (folder,) = re.findall(r'read_folder\(model, metadata, "(\w+)"', readme)
+    assert list((PROJECT / folder).glob("*.jpg"))
     images = [
         o.data.get("image/png") for c in code_cells(NOTEBOOKS[1]) for o in c.outputs if "data" in o
     ]

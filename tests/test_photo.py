@@ -46,7 +46,7 @@ def put(turns, size=(800, 600), at=((400, 300),), length=380):
 )
 def test_flat_or_tiny_pictures_have_no_cards(photo):
     assert find_cards(photo) == []
-    assert find_indices(photo).shape == (0, 4, 2)
+    assert find_indices(photo).shape == (0, 4, 2) and card_photo.find_corners(photo) == ([], [])
 
 
 @pytest.mark.parametrize("turn", [0, 20, 45, 90, 160, 180, 270])
@@ -91,19 +91,26 @@ def test_of_a_page_of_text_little_is_left_and_never_too_much():
 
 
 def test_what_the_finder_learns_reads_back_as_the_same_index(monkeypatch):
-    """Un índice girado, dos juntos y uno del revés; el que se ve a medias o es muy grande, no."""
-    turns, sizes = np.radians((0, 37, 180, 250, 0, 90)), np.array((9, 14, 19, 10, 14, 60))
+    """Un índice girado, dos juntos y uno del revés; el que se ve a medias o es muy grande, no.
+
+    Además, una letra y un palo separados.
+    """
+    turns, sizes = np.radians((0, 37, 180, 250, 0, 90, 0, 20)), (9, 14, 19, 10, 14, 60, 12, 9)
     middles = np.array([(40, 40), (60, 40), (120, 50), (90, 140), (150, 150), (96, 96)])
-    half = np.stack([np.sin(turns), np.cos(turns)], 1) * sizes[:, None] / 2
-    ends, seen = np.stack([middles - half, middles + half], 1), np.array((1, 1, 1, 1, 0.7, 1))
-    target = train.finder_target(ends, seen)
-    said = np.float32(np.concatenate([20 * target[..., :1] - 10, target[..., 1:]], 2))
-    answer = tf.constant(said[None])
-    monkeypatch.setattr(card_photo, "load_finder", lambda: lambda photo: answer)
-    found = card_photo.look_for_indices(np.zeros((192, 192, 3), np.uint8), 0.5)
-    found = card_photo.merge_indices(*found, 0.5)
-    away = np.abs(found[:, None] - ends).max((2, 3))
-    assert len(found) == 4 and (away.min(0)[:4] < 0.1).all()
+    middles = np.concatenate([middles, [(30, 100), (40, 170)]])
+    half = np.stack([np.sin(turns), np.cos(turns)], 1) * np.array(sizes)[:, None] / 2
+    ends, seen = np.stack([middles - half, middles + half], 1), np.array((1, 1, 1, 1, 0.7, 1, 1, 1))
+    target = train.finder_target(ends, seen, np.array((0, 0, 0, 0, 0, 0, 1, 2)))
+    said = np.where(np.arange(15) % 5, target, 20 * target - 10)
+    answer = tf.constant(np.float32(said[None]))
+    answers = {False: answer[..., :5], True: answer[..., 5:]}
+    monkeypatch.setattr(card_photo, "load_finder", lambda apart: lambda photo: answers[apart])
+    blank = np.zeros((192, 192, 3), np.uint8)
+    marks = [x for apart in answers for x in card_photo.look_for_marks(blank, 0.5, apart)]
+    index, letters, suits = (card_photo.merge_marks(*found, 0.5) for found in marks)
+    away = np.abs(index[:, None] - ends).max((2, 3))
+    assert len(index) == 4 and (away.min(0)[:4] < 0.1).all()
+    assert np.concatenate([letters, suits]) == pytest.approx(ends[6:], abs=0.1)
     assert (target[37, 37, 0], target[24, 24, 0]) == (-1, 0)
 
 
@@ -113,15 +120,15 @@ def test_crops_for_the_finder_say_where_their_indices_are():
         scene = train.finder_scene(seed, "fan", False, 7)
         images, targets = train.finder_crops(*scene, np.random.default_rng(seed))
         assert images.shape == (8, 192, 192, 3) and images.dtype == np.uint8
-        assert (targets[..., 0] == 1).any() and targets.shape == (8, 48, 48, 5)
+        assert (targets[..., 0] == 1).any() and targets.shape == (8, 48, 48, 15)
         others, _ = train.finder_crops(*scene, np.random.default_rng(seed + 1))
         assert np.abs(images - np.float32(others)).mean((1, 2, 3)).min() > 1  # otra época
         for image, target in zip(images, targets, strict=True):
             row, column = np.nonzero(target[..., 0] == 1)
-            sizes = np.linalg.norm(target[row, column, 3:] - target[row, column, 1:3], axis=1)
+            sizes = np.linalg.norm(target[row, column, 3:5] - target[row, column, 1:3], axis=1)
             assert (np.abs(16 * sizes - 14.25) < 7.5).all()
             whole += len(row)
-            found = card_photo.merge_indices(*card_photo.look_for_indices(image, 0.3), 0.5)
+            found = card_photo.merge_marks(*card_photo.look_for_marks(image, 0.3)[0], 0.5)
             spots = np.stack([column, row], 1) * 4 + 1.5 + 16 * target[row, column, 1:3]
             away = np.linalg.norm(spots[:, None] - found[:, 0], axis=2)
             hits += (away < 3).any(1).sum()  # lo que ya encuentra está donde dice la etiqueta
@@ -138,8 +145,8 @@ def test_the_finder_is_told_the_centre_of_the_pixels(monkeypatch):
     places = np.array([[middle, middle + (0, 40), (60, 100), (100, 140)]])
     parts = scenes.visible_parts(np.ones(table.shape[:2], np.int32), 1, corners, places)
     drawn = table.clip(0, 255).astype(np.uint8), [("ace of clubs", corners, *parts)]
-    monkeypatch.setattr(train, "make_candidate_scene", lambda rng: drawn)
-    _, ((letter, _),), seen = train.finder_scene(0)
+    monkeypatch.setattr(train, "make_candidate_scene", lambda rng, apart: drawn)
+    _, ((letter, _),), seen, _ = train.finder_scene(0)
     y, x = np.mgrid[:240, :200]
     bright = table.mean(2)
     spot = np.array([(bright * x).sum(), (bright * y).sum()]) / bright.sum()
@@ -155,9 +162,9 @@ def test_crops_at_every_level_are_well_placed(size):
     jpg = cv2.imencode(".jpg", disk)[1].tobytes()
     ends, away = np.array([[letter, letter + (0, size)]]), []
     for seed in range(4):
-        for image, target in zip(
-            *train.finder_crops(jpg, ends, np.ones(1), np.random.default_rng(seed)), strict=True
-        ):
+        one = np.ones(1), np.zeros(1, int)
+        crops = train.finder_crops(jpg, ends, *one, np.random.default_rng(seed))
+        for image, target in zip(*crops, strict=True):
             row, column = np.nonzero(target[..., 0] == 1)
             bright = np.maximum(image.mean(2) - 128, 0)
             if not len(row) or image[0, 0].mean() > 100:  # sin índice, o en negativo
@@ -171,9 +178,12 @@ def test_crops_at_every_level_are_well_placed(size):
 def test_the_box_of_an_index_is_as_good_in_a_large_photo(monkeypatch):
     """Al reducir la foto a un cuarto, el centro de sus píxeles no se mueve."""
     said, sides = (np.array([[(100.0, 50.0), (100.0, 60.0)]]), np.array([0.9])), []
-    monkeypatch.setattr(
-        card_photo, "look_for_indices", lambda seen, _: sides.append(seen.shape[1]) or said
-    )
+
+    def look(seen, least, apart):
+        sides.append(seen.shape[1])
+        return [said] * (1 + apart)
+
+    monkeypatch.setattr(card_photo, "look_for_marks", look)
     box = find_indices(np.zeros((2560, 5120, 3), np.uint8))[0]
     assert box[0] == pytest.approx((401.5 - 0.62 * 40, 201.5 - 0.85 * 40), abs=1e-3)
     assert sides == [1280, 640, 320, 160, 80]
@@ -182,6 +192,76 @@ def test_the_box_of_an_index_is_as_good_in_a_large_photo(monkeypatch):
 @pytest.mark.parametrize("shape", [(40, 2560), (2560, 33), (16, 16)])
 def test_a_photo_of_any_shape_is_searched(shape):
     assert find_indices(np.zeros((*shape, 3), np.uint8)).shape == (0, 4, 2)
+
+
+def mark(x, y, high=40.0):
+    """Lo alto y lo bajo de una letra o un palo derechos."""
+    return [(x, y - high / 2), (x, y + high / 2)]
+
+
+def test_letters_and_suits_at_one_height_are_pairs():
+    rows = np.arange(3) * 60 + 50
+    letters, suits = ([mark(x, y) for y in rows] for x in (50, 210))
+    letters += [mark(400, 50), mark(260, 300, -40), [(280, 350), (320, 350)]]
+    suits += [mark(460, 55), mark(900, 110), mark(420, 300, -28), mark(440, 350), mark(100, 80)]
+    letters, suits = np.array(letters, float), np.array(suits, float)
+    for scale in (0.3, 1, 4):
+        found = card_photo.pair_apart(scale * letters[::-1], scale * suits)
+        assert sorted(x[0, 1] / scale + 20 for x in found[0]) == pytest.approx(rows)
+        assert np.ptp(found[1] - found[0], axis=0) == pytest.approx(0, abs=1e-9)
+    # Si dos letras piden un palo, es de la más cercana; una distancia que no se repite no vale
+    nearer = np.array([mark(110, 50), mark(110, 110)])
+    found, _ = card_photo.pair_apart(np.concatenate([letters[:2], nearer]), suits[:2])
+    assert found == pytest.approx(nearer)
+    assert not len(card_photo.pair_apart(letters[:1], suits[:1])[0])
+    assert not len(card_photo.pair_apart(np.stack([letters[0], nearer[1]]), suits[:2])[0])
+    assert not len(card_photo.pair_apart(letters[:0], suits)[0])
+    assert not len(card_photo.pair_apart(letters, suits[:0])[0])
+
+
+def test_a_letter_and_its_suit_are_joined_as_an_index():
+    photo = np.full((300, 500, 3), 255, np.uint8)
+    cv2.rectangle(photo, (80, 80), (119, 119), (0, 0, 255), -1)
+    cv2.rectangle(photo, (385, 85), (414, 114), (255, 0, 0), -1)
+    crop = card_photo.join_apart(photo, np.array(mark(99.5, 99.5)), np.array(mark(399.5, 99.5, 30)))
+    letter, suit = crop[..., 0] < 128, crop[..., 2] < 128
+    box = card_photo.index_corners(np.array([(0, 0)]), np.array([(0, 1)]))[0]
+    for seen, at in ((letter, 0), (suit, 1)):  # donde los tiene el recorte de un índice
+        y, x = np.nonzero(seen)
+        wanted = 224 * (-box[0] + (0, at)) / (box[2] - box[0])
+        assert (x.mean(), y.mean()) == pytest.approx(wanted, abs=1.5)
+    assert letter.sum() > suit.sum() > 0.4 * letter.sum()
+
+
+def test_no_more_corners_than_the_network_is_given(monkeypatch):
+    many = np.array([mark(30 * k, 100, 20.0) for k in range(130)])
+    letters = np.array([mark(50, 60.0 * k) for k in range(9)])
+    found, photo = [many], np.zeros((600, 800, 3), np.uint8)
+
+    def marks(photo, likely, apart=False):
+        return [letters, letters + (160, 0)] if apart else found
+
+    monkeypatch.setattr(card_photo, "find_marks", marks)
+    boxes, crops = card_photo.find_corners(photo)
+    assert len(boxes) == len(crops) == card_photo.INDICES
+    found[0] = many[:3]
+    boxes, crops = card_photo.find_corners(photo)
+    assert len(boxes) == len(crops) == 12 and {x.shape for x in crops} == {(224, 224, 3)}
+    parts = np.stack(card_photo.index_parts(np.stack(boxes)), 1)
+    assert parts[:3] == pytest.approx(many[:3], abs=1e-3)
+    assert parts[3:, 0] == pytest.approx(letters.mean(1), abs=1e-3)
+
+
+def test_scenes_with_letter_and_suit_apart_say_where_each_is():
+    jpg, ends, seen, kinds = train.finder_scene(5, "row", True, 4, apart=True)
+    photo = train.decode(jpg)
+    whole = [i for i in np.flatnonzero(seen > 0.95) if kinds[i]]
+    assert {kinds[i] for i in whole} == {1, 2}
+    for i in whole:  # hay tinta entre lo alto y lo bajo
+        (x, top), (_, bottom) = ends[i].round().astype(int)
+        low, high = sorted((top, bottom))
+        assert np.ptp(photo[low : high + 1, x - 4 : x + 5].astype(int).sum(2)) > 60
+    assert not train.finder_scene(5, "row", True, 4)[3].any()
 
 
 def test_the_loss_of_the_finder_by_hand():
@@ -195,32 +275,41 @@ def test_the_loss_of_the_finder_by_hand():
     assert float(train.finder_loss(truth, output)) == pytest.approx(seen + moved, abs=1e-5)
     output[0, 0, 2] = 5
     assert float(train.finder_loss(truth, output)) == pytest.approx(seen + moved, abs=1e-5)
+    both = [np.concatenate([x, x], 3) for x in (truth, output)]  # cada clase de marca, lo suyo
+    assert float(train.finder_loss(*both)) == pytest.approx(2 * (seen + moved), abs=1e-5)
 
 
 def test_the_surest_index_comes_first():
     ends = np.array([[(0, 0), (0, 10)], [(50, 0), (50, 10)], [(51, 0), (51, 10)]], float)
-    merged = card_photo.merge_indices(ends, np.array((0.6, 0.9, 0.4)), 0.5)
+    merged = card_photo.merge_marks(ends, np.array((0.6, 0.9, 0.4)), 0.5)
     assert len(merged) == 2 and 50 < merged[0, 0, 0] < 50.5 and np.array_equal(merged[1], ends[0])
 
 
-def test_the_finder_trains_and_is_written_whole(tmp_path, monkeypatch):
+@pytest.mark.parametrize("apart", [False, True])
+def test_the_finder_trains_and_is_written_whole(apart, tmp_path, monkeypatch):
     path, cut, keys = tmp_path / "buscador.weights.h5", train.finder_crops, []
 
-    def crops(jpg, ends, seen, rng):
-        keys.append((jpg, rng.integers(1 << 60)))
-        return cut(jpg, ends, seen, rng)
+    def crops(jpg, ends, seen, kinds, rng, turned):
+        keys.append((jpg, rng.integers(1 << 60), turned, kinds.any()))
+        return cut(jpg, ends, seen, kinds, rng, turned)
 
     monkeypatch.setattr(train, "finder_crops", crops)
-    train.fit_finder(path, photos=4, epochs=2)
+    train.fit_finder(apart, path, photos=4, epochs=2)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
     # Cada foto, una vez por época y con otra semilla
-    assert len({jpg for jpg, _ in keys}) == 4 and len({key for _, key in keys}) == 8
+    assert len({key[0] for key in keys}) == 4 and len({key[1] for key in keys}) == 8
+    assert {key[2] for key in keys} == {not apart}
+    assert {key[3] for key in keys} == {False, apart}
     keras.utils.set_random_seed(0)
-    model = card_model.build_finder()
+    model = card_model.build_finder(1 + apart)
     before = model.get_weights()
     model.load_weights(path)
     moved = [np.abs(a - b).max() for a, b in zip(model.get_weights(), before, strict=True)]
     assert np.isfinite(moved).all() and min(moved) > 0
+    first = path.read_bytes()  # los que había quedan al lado
+    train.fit_finder(apart, path, photos=1, epochs=1, seed=1)
+    (old,) = (file for file in tmp_path.iterdir() if file != path)
+    assert old.read_bytes() == first != path.read_bytes()
 
 
 def test_without_the_finder_it_says_which_file_is_missing(monkeypatch, tmp_path):
@@ -229,6 +318,9 @@ def test_without_the_finder_it_says_which_file_is_missing(monkeypatch, tmp_path)
     card_model.load_finder.cache_clear()
     with pytest.raises(FileNotFoundError, match="Falta .*nada.weights.h5.*fit_finder"):
         find_indices(photo)
+    monkeypatch.setattr(card_model, "APART", tmp_path / "otra.weights.h5")
+    with pytest.raises(FileNotFoundError, match=r"Falta .*otra.weights.h5.*fit_finder\(apart=True"):
+        card_photo.find_marks(photo, 0.5, apart=True)
 
 
 def test_size_of_the_photo_only_scales_the_corners():

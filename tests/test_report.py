@@ -51,7 +51,7 @@ def test_the_figures_of_one_thing_are_those_of_its_record(metadata):
     """Aquí, cada rótulo con su cifra: que no baste con que el número exista."""
     m = metadata["measures"]
     lines = {
-        "`test`, entero y una sola vez con este modelo": metadata["test"],
+        "`test`, entero, una vez con este modelo": metadata["test"],
         "`valid`, con una mirada": metadata["one_look"]["valid"],
         "`test`, con una mirada": metadata["one_look"]["test"],
         "`valid`, con el que se eligió la receta": metadata["valid"],
@@ -85,6 +85,12 @@ def test_what_despliegue_prints_is_in_the_record(metadata):
     lines = [line for line in lines if "baraja dibujada" not in line]
     told = re.findall(r"(\d+)/(\d+) = ", "\n".join(lines))
     assert len(told) >= 10 and {(int(k), int(n)) for k, n in told} <= {*pairs(metadata)}
+    splits = {"valid": "valid", "test": "test", "test sin casi copias": "test_clean"}
+    expected = [f"{name}: {cu.score(**metadata[key])}" for name, key in splits.items()]
+    for name, key in (("mesas", "multi"), ("manos", "fan"), ("fotos sin cartas", "not_a_card")):
+        clean = metadata["measures"]["field"][key]["clean"]
+        expected.append(f"{name}: {clean['total']} fotos, {clean['correct']} sin un fallo")
+    assert not [line for line in expected if line not in lines]
 
 
 def test_errors_of_test_are_named_one_by_one(metadata):
