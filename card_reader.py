@@ -165,9 +165,9 @@ def same_evidence(one, other):
     if np.linalg.norm(ends[0][:, None] - ends[1], axis=2).min() < 0.45 * small:
         return True
     seen = contains(one.box, spot(other)) or contains(other.box, spot(one))
-    unlike = large > 1.3 * small or placed(one.box, other.box)[0] < 0.5
-    near = np.linalg.norm(spot(one) - spot(other)) < 0.9 * small
-    return one.card == other.card and (near or seen and unlike)
+    facing = placed(one.box, other.box)[0]
+    near = np.linalg.norm(spot(one) - spot(other)) < (2.2 if facing > 0.9 else 0.9) * small
+    return one.card == other.card and (near or seen and (large > 1.3 * small or facing < 0.5))
 
 
 def surrounds(corner, area):
