@@ -355,7 +355,7 @@ def make_candidate_scene(rng, layout=None, screen=None, cards=None, apart=False)
     Args:
         rng: `numpy.random.Generator` de la escena.
         layout: clave de `LAYOUTS`; screen: si es una pantalla; cards: cuántas. None: al azar.
-        apart: cada carta tiene la letra en una esquina y el palo en la de enfrente.
+        apart: cada carta lleva la letra y el palo en sus dos esquinas de arriba; es una pantalla.
 
     Returns:
         (photo, cards): uint8 [alto, ancho, 3] y, por carta, (clase, esquinas [4, 2] en px, parte
