@@ -14,8 +14,6 @@ from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # sin los avisos de TensorFlow al empezar
-
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
