@@ -264,7 +264,15 @@ def find_indices(photo, likely=LIKELY):
 def find_marks(photo, likely, apart=False):
     """Los extremos [n, 2, 2] en px de lo que ve una red de `load_finder`, por clases.
 
-    Las letras y los palos separados, que son grandes, se buscan desde la mitad.
+    Args:
+        photo, likely: los de `find_indices`.
+        apart: letras y palos separados, y no índices; son grandes: se buscan desde la mitad.
+
+    Returns:
+        Lista de [n, 2, 2]: la de los índices, o las de las letras y los palos.
+
+    Raises:
+        FileNotFoundError: faltan los pesos de esa red.
     """
     scale = min(INDEX_SIDE / max(photo.shape[:2]), 2.0) / (1 + apart)
     if min(photo.shape[:2]) * scale < 16:
@@ -291,9 +299,9 @@ def find_corners(photo):
     """
     boxes = [*find_indices(photo)]
     crops = [straighten(photo, box) for box in boxes]
-    for letter, suit in zip(*pair_apart(*find_marks(photo, ALONE, apart=True)), strict=True):
-        boxes += [*np.float32(index_corners(letter.mean(0)[None], letter[1][None]))]
-        crops.append(join_apart(photo, letter, suit))
+    letters, suits = pair_apart(*find_marks(photo, ALONE, apart=True))
+    crops += [join_apart(photo, *pair) for pair in zip(letters, suits, strict=True)]
+    boxes += [*np.float32(index_corners(letters.mean(1), letters[:, 1]))]
     return boxes[:INDICES], [sharpen(crop) for crop in crops[:INDICES]]
 
 
@@ -355,12 +363,11 @@ def pair_apart(letters, suits):
 
 def join_apart(photo, letter, suit):
     """El recorte [224, 224, 3] de una pareja de `pair_apart`, como si el palo fuera debajo."""
-    (at, spot), (high, tall) = zip(
-        *((x.mean(0), np.ptp(x[:, 1])) for x in (letter, suit)), strict=True
-    )
-    ends = (at, at + (0, 1.05 * high)), (spot - (0, 1.5 * tall), spot)
-    boxes = (index_corners(*np.array(pair)[:, None])[0] for pair in ends)
-    upper, lower = (straighten(photo, box) for box in boxes)
+    at, spot = letter.mean(0)[None], suit.mean(0)[None]
+    # De la letra al palo de un índice hay 1.05 letras, o 1.5 palos
+    below, above = (0, 1.05 * np.ptp(letter[:, 1])), (0, 1.5 * np.ptp(suit[:, 1]))
+    upper = straighten(photo, index_corners(at, at + below)[0])
+    lower = straighten(photo, index_corners(spot - above, spot)[0])
     cut = round(len(upper) * (0.5 - INDEX_BOX[0, 1]) / np.ptp(INDEX_BOX[:, 1]))
     return np.concatenate([upper[:cut], lower[cut:]])
 

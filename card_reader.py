@@ -103,9 +103,9 @@ def one_per_card(readings, trust):
         if any(evidence(c, trust) > limit for c in inside if c not in mine):
             continue
         clear = [c for c in mine if c.kind == "corner" and evidence(c, trust) > TWICE]
-        apart = [c.box for c in mine if c.kind != "corner"]
+        boxes = [c.box for c in mine if c.kind != "corner"]
         one = all(index_place(*two, corners) for two in combinations(clear, 2))
-        if not one or any(overlap(*two) < 0.1 for two in combinations(apart, 2)):
+        if not one or any(overlap(*two) < 0.1 for two in combinations(boxes, 2)):
             continue
         best = max([r, *mine], key=lambda c: c.energy)
         frame = next((c for c in (r, *mine) if c.kind == "outline"), r)
@@ -276,7 +276,8 @@ def read_folder(model, metadata, folder, csv_path):
     if not isinstance(folder, str | os.PathLike) or Path(str(csv_path)).suffix.lower() != ".csv":
         raise ValueError(f"Pide una carpeta y un .csv, y llegan {folder!r} y {csv_path!r}.")
     get_trust(metadata)
-    card_photo.find_corners(np.zeros((64, 64, 3), np.uint8))  # si falta una red, antes de leer
+    for apart in (False, True):  # si falta una red, se sabe antes de leer
+        cm.load_finder(apart)
     folder, csv_path = Path(folder).expanduser(), Path(csv_path).expanduser()
     if not folder.is_dir():
         kind = "no es una carpeta: una foto suelta se lee con read_cards"

@@ -696,12 +696,12 @@ def finder_scene(key, *scene, apart=False):
             np.where(places[:, 1, 1] > places[:, 0, 1], shares + 0.12, np.minimum(shares, 0.9))
             for (*_, places, _), shares in zip(cards, seen, strict=True)
         ]
-    # Al dibujar, el primer píxel va de 0 a 1; desde aquí, su centro es el 0
     kinds = [
         apart * (name != "joker") * (1 + np.arange(len(s)) % 2)
         for (name, *_), s in zip(cards, seen, strict=True)
     ]
     parts = (np.concatenate([np.empty(0, int), *part]) for part in (seen, kinds))
+    # Al dibujar, el primer píxel va de 0 a 1; desde aquí, su centro es el 0
     return as_jpg(photo, rng), ends - 0.5, *parts
 
 
