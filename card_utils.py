@@ -131,8 +131,9 @@ def find_classes(root, expected=None):
     Raises:
         FileNotFoundError, ValueError: falta o sobra una partición o una clase, o está vacía.
     """
-    names = expected or list(split_folders(root, "train"))
-    asked, whose = {normalize("NFC", n) for n in names}, "del modelo" if expected else "de train/"
+    class_names = expected or list(split_folders(root, "train"))
+    asked = {normalize("NFC", name) for name in class_names}
+    whose = "del modelo" if expected else "de train/"
     for split in SPLITS:
         folders = split_folders(root, split)
         missing, extra = sorted(asked - set(folders)), sorted(set(folders) - asked)
@@ -143,7 +144,7 @@ def find_classes(root, expected=None):
             )
         if empty := [folder for folder in folders.values() if not image_files(folder)]:
             raise ValueError(f"No hay imágenes en {empty[0]}. Complétala o borra esa clase.")
-    return names
+    return class_names
 
 
 def image_files(folder):

@@ -60,23 +60,23 @@ def fit(data, weights, p, run):
         (modelo de 224 px, clases, imágenes de `valid` y sus etiquetas).
     """
     keras.utils.set_random_seed(p["SEED"])
-    names = cu.find_classes(data)
-    _, labels, files = cu.load_split(data, "train", names, keep=False)
+    class_names = cu.find_classes(data)
+    _, labels, files = cu.load_split(data, "train", class_names, keep=False)
     if p["repair"]:
-        labels, _ = train.repair_labels(labels, files, names)
-    valid = cu.load_split(data, "valid", names)[:2]
+        labels, _ = train.repair_labels(labels, files, class_names)
+    valid = cu.load_split(data, "valid", class_names)[:2]
     others = train.draw_others(p["NO_CARDS"], files, p["SEED"])
 
     def draw(phase):
         seed = p["SEED"] + 1000 * phase
         return train.gather(files, labels, others, p["DRAWN"], p["CANDIDATES"], seed)
 
-    model = cm.build_model(len(names), weights, bn_momentum=p["momentum"], side=None)
+    model = cm.build_model(len(class_names), weights, bn_momentum=p["momentum"], side=None)
     recipe = {key.lower(): p[key] for key in ("BATCH", "RATE", "SEED")}
     train.fit(model, draw, valid, p["PHASES"], run, corner=p["corner"], **recipe)
-    final = cm.build_model(len(names), None)
+    final = cm.build_model(len(class_names), None)
     final.set_weights(model.get_weights())
-    return final, names, *valid
+    return final, class_names, *valid
 
 
 def add_row(name, path, data, field):
@@ -122,13 +122,13 @@ def main(data, weights, field, *paths):
         p = {**defaults(), **BASE, **change, "WEIGHTS": str(weights), "DATA_DIR": str(data)}
         path = cu.HERE / "checkpoints" / name / "modelo.h5"
         run = train.run_folder(path.parent, p)
-        model, names, images, labels = fit(data, weights, p, run)
+        model, class_names, images, labels = fit(data, weights, p, run)
         history = pd.read_csv(run / "historia.csv").drop_duplicates("epoch", keep="last")
         metadata = {
-            "class_names": names,
+            "class_names": class_names,
             "parameters": p,
             "valid": cu.count(medir.hits(model, images, labels)),
-            "trust": train.fit_trust(model, images, labels, names),
+            "trust": train.fit_trust(model, images, labels, class_names),
             "history": history.to_dict("list"),
             "minutes": round(history["seconds"].sum() / 60, 1),
             "environment": cu.environment(),

@@ -1,7 +1,4 @@
-"""Las figuras del reporte y del README, hechas con lo apuntado por otras órdenes.
-
-Uso: `python benchmarks/figuras.py`.
-"""
+"""Las figuras del reporte y del README, con lo ya apuntado: `python benchmarks/figuras.py`."""
 
 import base64
 import json
@@ -13,14 +10,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 
 import card_model as cm
 import card_training as train
 import card_trust as ct
 import card_utils as cu
-
-FOLDER = cu.HERE / "reporte"
+from drawing.scenes import make_spread
 
 
 def draw_curves(runs):
@@ -35,12 +32,12 @@ def draw_curves(runs):
 
 def save(name):
     """Guarda la figura que se acaba de dibujar."""
-    plt.savefig(FOLDER / f"{name}.png", dpi=100)
+    plt.savefig(cu.HERE / f"reporte/{name}.png", dpi=100)
     plt.close()
 
 
 def main():
-    """Dibuja las tres figuras del reporte, y saca la del README del cuaderno ya ejecutado."""
+    """Las tres figuras del reporte; la del README, del cuaderno ya ejecutado, y su mano."""
     metadata = cm.read_metadata(cu.PUBLISHED_MODEL)
     study = json.loads(Path(__file__).with_name("estudio_2023.json").read_text("utf-8"))
     plt.switch_backend("agg")  # para que `plt.show` no cierre la figura
@@ -55,6 +52,8 @@ def main():
     (cell,) = [c for c in notebook["cells"] if "make_spread(np" in "".join(c["source"])]
     (image,) = [o["data"]["image/png"] for o in cell["outputs"] if "data" in o]
     cu.write_atomic(cu.HERE / "ejemplo.png", base64.b64decode(image))
+    hand = make_spread(np.random.default_rng([0, 7]), 7, "fan")[0]
+    hand.save(cu.HERE / "fotos/mano.jpg", quality=92)
 
 
 if __name__ == "__main__":

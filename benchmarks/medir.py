@@ -170,8 +170,7 @@ def perfect_ece(confidence):
 
 def trust(model, metadata, data):
     """Calibración y rechazo en `test`."""
-    names = metadata["class_names"]
-    images, labels, files = cu.load_split(data, "test", names)
+    images, labels, files = cu.load_split(data, "test", metadata["class_names"])
     logits = ct.look_twice(model, images)
     readings, right = ct.judge(metadata, logits), logits.argmax(1) == labels
     refused = np.array([r.refused for r in readings])
@@ -391,8 +390,8 @@ def candidates(model, metadata):
 def drawn_scenes(layout, seeds):
     """Escenas dibujadas: (nombre, foto, cartas con un índice a la vista, todas) de cada una."""
     for seed in seeds:
-        if layout in ("one", "apart"):
-            many = layout == "apart"
+        if layout in ("one", "loose"):
+            many = layout == "loose"
             rng = np.random.default_rng([SEED, 33, seed, many])
             image, truth = make_scene(rng, 2 + seed % 3 if many else 1)
             names = [name for name, _ in truth]
@@ -406,7 +405,7 @@ def drawn_scenes(layout, seeds):
 
 def scenes(model, metadata):
     """Fotos dibujadas de una carta, de dos a cuatro sueltas, en fila, en cascada y en abanico."""
-    layouts = "one", "apart", "touching", "cascade", "fan"
+    layouts = "one", "loose", "touching", "cascade", "fan"
     return {name: tally(drawn_scenes(name, range(60)), model, metadata) for name in layouts}
 
 

@@ -613,7 +613,7 @@ def background(rng, size):
     return first + (second - first) * (0.5 + 0.5 * mix)
 
 
-def warp(card, corners, size, detail=None):
+def project(card, corners, size, detail=None):
     """Lleva las esquinas de la carta a `corners` ([4, 2], píxeles) de una imagen RGBA `size`.
 
     Antes la reduce a `detail` (ancho, alto), por omisión `size`, para que no haga dientes.
@@ -668,7 +668,7 @@ def photograph(card, rng):
     corners = square @ rotation(np.radians(turn))
     corners *= (1 - 2 * margin) * np.abs(square).max(0) / np.abs(corners).max(0)
     corners += rng.uniform(-1, 1, 2) * max(margin, 0)
-    seen = warp(card, (corners + 1) * size / 2, size)
+    seen = project(card, (corners + 1) * size / 2, size)
 
     shadow = cast_shadow(seen, rng)
     table = background(rng, size) * (1 - shadow)

@@ -38,9 +38,9 @@ from drawing.demo_deck import (
     expose,
     font_file,
     points,
+    project,
     rotation,
     texture,
-    warp,
 )
 from drawing.free_deck import as_jpg, draw_free_card, free_style
 from drawing.no_cards import TEXT_FONTS, WORDS
@@ -251,7 +251,7 @@ def lay(table, card, corners, rng=None):
         return
     length = np.linalg.norm(corners - np.roll(corners, 1, 0), axis=1).max()  # como se verá
     detail = (round(length * WIDTH / HEIGHT), round(length))
-    seen = warp(card, corners - low, tuple((high - low).tolist()), detail)
+    seen = project(card, corners - low, tuple((high - low).tolist()), detail)
     part = table[low[1] : high[1], low[0] : high[0]]
     if rng is not None:
         part *= 1 - cast_shadow(seen, rng)

@@ -28,7 +28,7 @@ def put(turns, size=(800, 600), at=((400, 300),), length=380):
     for turn, center in zip(turns, at, strict=True):
         half = demo_deck.SQUARE * (length / 2.8, length / 2)
         corners = half @ demo_deck.rotation(np.radians(turn)) + center
-        seen = demo_deck.warp(card, corners, size, (round(length / 1.4), length))
+        seen = demo_deck.project(card, corners, size, (round(length / 1.4), length))
         photo.paste(seen, (0, 0), seen)
         truth.append(corners)
     return np.asarray(photo), truth
