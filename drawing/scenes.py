@@ -13,19 +13,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from card_model import load_finder
 from card_names import CLASS_NAMES
-from card_photo import (
-    ALONE,
-    VOTE,
-    find_cards,
-    find_indices,
-    find_marks,
-    index_parts,
-    join_apart,
-    overlap,
-    pair_apart,
-    sharpen,
-    straighten,
-)
+from card_photo import VOTE, find_cards, find_indices, index_parts, overlap, sharpen, straighten
 from drawing.demo_deck import (
     HEIGHT,
     SQUARE,
@@ -503,37 +491,6 @@ def label_indices(boxes, cards):
     return labels
 
 
-def label_pairs(letters, suits, cards):
-    """Lo mismo que `label_indices`, de las parejas de `pair_apart` en una escena con `apart`.
-
-    Es una carta si letra y palo son de una esquina de ella y se ven casi enteros; no lo es si son
-    de dos cartas, o de ninguna.
-    """
-
-    def owners(marks, kind):  # (carta, esquina) de cada marca, o None; y si se ve entera
-        found = []
-        for mark in marks:
-            near = [
-                ((number, k // 2), shares[k] > 0.85)
-                for number, (*_, places, shares) in enumerate(cards)
-                for k in range(kind, len(places), 2)
-                if shares[k] > 0.3
-                and np.abs(mark - places[k]).max() < 0.4 * np.ptp(places[k][:, 1])
-            ]
-            found.append(near[-1] if near else (None, True))
-        return found
-
-    labels = np.full(len(letters), -2)
-    both = zip(owners(letters, 0), owners(suits, 1), strict=True)
-    for number, ((one, whole), (other, entire)) in enumerate(both):
-        name = cards[one[0]][0] if one else "joker"
-        if one and one == other and whole and entire and name != "joker":
-            labels[number] = CLASS_NAMES.index(name)
-        elif (one is None) == (other is None) and (one is None or one != other):
-            labels[number] = -1
-    return labels
-
-
 def label_outlines(quads, cards):
     """Lo mismo que `label_indices`, de contornos de carta."""
     labels = []
@@ -557,34 +514,16 @@ def label_outlines(quads, cards):
 def scene_candidates(key):
     """Los recortes etiquetados de una escena: lista de (JPG, clase o -1, si es una esquina)."""
     rng = np.random.default_rng(key)
-    apart = rng.random() < 0.12
-    photo, cards = make_candidate_scene(rng, apart=apart)
-    if apart:
-        pairs = pair_apart(*find_marks(photo, ALONE, apart=True))
-        crops = [join_apart(photo, *pair) for pair in zip(*pairs, strict=True)]
-        labels = label_pairs(*pairs, cards)
-    else:
-        boxes = find_indices(photo, VOTE)  # también lo que menos lo parece
-        crops = [straighten(photo, box) for box in boxes]
-        labels = label_indices(boxes, cards)
-    legible = np.array([is_legible(crop) for crop in crops], bool)
-    labels[(labels >= 0) & ~legible] = -2
-    quads = find_cards(photo)
-    labels = np.concatenate([labels, label_outlines(quads, cards)]).astype(int)
-    every, found = [*map(sharpen, crops), *(straighten(photo, quad) for quad in quads)], []
-    for wanted, most in ((labels >= 0, 10), (labels == -1, 10)):
+    photo, cards = make_candidate_scene(rng)
+    boxes, quads = find_indices(photo, VOTE), find_cards(photo)  # también lo que menos lo parece
+    labels = np.concatenate([label_indices(boxes, cards), label_outlines(quads, cards)]).astype(int)
+    every, found = [*boxes, *quads], []
+    for wanted, most in ((labels >= 0, 14), (labels == -1, 12)):
         for i in rng.permutation(np.flatnonzero(wanted))[:most]:
-            found.append((as_jpg(every[i], rng), int(labels[i]), i < len(crops)))
+            crop = straighten(photo, every[i])
+            crop = sharpen(crop) if i < len(boxes) else crop
+            found.append((as_jpg(crop, rng), int(labels[i]), i < len(boxes)))
     return found
-
-
-def is_legible(crop):
-    """Si se distinguen los trazos de un índice: pasan de papel a tinta en 17 px de 224 o menos."""
-    part = cv2.cvtColor(crop, cv2.COLOR_RGB2LAB)[8:150, 8:140].astype(np.float32)  # letra y palo
-    low, high = np.percentile(part, (2, 98), (0, 1))
-    ink = part[..., np.argmax(high - low)]
-    slope = np.hypot(cv2.Sobel(ink, -1, 1, 0), cv2.Sobel(ink, -1, 0, 1)) / 8
-    return np.percentile(slope, 98) > 0.06 * (high - low).max()
 
 
 def draw_candidates(count, seed=0):

@@ -1,13 +1,11 @@
 """Lo que se dibuja para entrenar: barajas que no existen, lo que no es un naipe, y su aumento."""
 
 import math
-from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 from conftest import PROJECT
-from PIL import Image
 
 import card_training as train
 import card_utils as cu
@@ -128,30 +126,6 @@ def test_an_index_is_labelled_only_where_it_is_and_as_it_is():
             assert (mixed[names != np.roll(names, shift)] < 0).all()
         count += len(names)
     assert count > 20
-
-
-def test_letter_and_suit_apart_are_labelled_when_of_one_corner():
-    _, cards = scenes.make_candidate_scene(np.random.default_rng(5), "poker", True, 4, apart=True)
-    seen = [(name, at) for name, *_, at, shares in cards if name != "joker" and shares.min() > 0.95]
-    names = [CLASS_NAMES.index(name) for name, _ in seen]
-    letters, suits = np.array([at[:2] for _, at in seen])[:, :, :2].swapaxes(0, 1)
-    assert len(set(names)) > 1
-    assert scenes.label_pairs(letters, suits, cards).tolist() == names
-    assert (scenes.label_pairs(letters, np.roll(suits, 1, 0), cards) == -1).all()  # de dos cartas
-    assert (scenes.label_pairs(letters + 5000, suits + 5000, cards) == -1).all()
-    assert (scenes.label_pairs(letters, suits + 5000, cards) == -2).all()
-    hidden = [(*card[:4], 0 * card[4] + 0.5) for card in cards]
-    assert (scenes.label_pairs(letters, suits, hidden) == -2).all()
-
-
-def test_blurred_strokes_are_not_legible():
-    crop = np.full(SHAPE, 255, np.uint8)
-    cv2.putText(crop, "7", (20, 70), cv2.FONT_HERSHEY_SIMPLEX, 2, (0, 0, 0), 9)
-    cv2.circle(crop, (50, 110), 20, (0, 0, 0), -1)
-    for light in (1, 0.3):
-        assert scenes.is_legible((light * crop).astype(np.uint8))
-        blurred = cv2.GaussianBlur(crop, None, 9)
-        assert not scenes.is_legible((light * blurred).astype(np.uint8))
 
 
 def test_gather_puts_together_what_a_phase_sees(monkeypatch):
@@ -315,17 +289,3 @@ def test_augment_turns_to_any_angle_and_by_quarters(warps, strength, any_angle, 
     quarters = np.round(degrees / 90)
     assert set(quarters) <= {-1, 0, 1, 2} and abs(quarters.mean() - 0.3 * strength) < 0.08
     assert abs(np.mean(np.abs(degrees - 90 * quarters) > 30) - steep) < 0.05
-
-
-def test_four_corners_never_have_the_suit_over_the_letter(monkeypatch):
-    class Opposite(np.random.Generator):
-        def choice(self, *_, **__):
-            return "opposite"
-
-    drawn = {"text": [], "pip": []}
-    monkeypatch.setattr(demo_deck.Pen, "text", lambda pen, *_: drawn["text"].append(pen))
-    monkeypatch.setattr(free_deck, "draw_pip", lambda pen, *_: drawn["pip"].append(pen))
-    style = replace(free_deck.free_style(np.random.default_rng(0)), corners=4)
-    pen, rng = demo_deck.Pen(Image.new("RGB", (448, 627))), Opposite(np.random.PCG64(0))
-    free_deck.draw_free_index(pen, "7", [], style, (0, 0, 0), rng)
-    assert len(drawn["text"]) == len(drawn["pip"]) == 2
