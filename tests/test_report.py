@@ -80,6 +80,9 @@ def test_the_figures_of_one_thing_are_those_of_its_record(metadata):
 def test_what_despliegue_prints_is_in_the_record(metadata):
     """Salvo la puntuación de la baraja dibujada, que es de esa ejecución."""
     cells = json.loads((PROJECT / "Despliegue_DL.ipynb").read_text("utf-8"))["cells"]
+    (source,) = [text for c in cells if "kinds |= " in (text := "".join(c["source"]))]
+    asked = re.findall(r'\("(\w+)", "(\w+)"\):', source)
+    assert len(asked) == 6 and all(key in metadata["measures"][part] for part, key in asked)
     outputs = [o for cell in cells for o in cell.get("outputs", []) if o.get("name") == "stdout"]
     lines = [line for o in outputs for line in "".join(o["text"]).splitlines()]
     lines = [line for line in lines if "baraja dibujada" not in line]
