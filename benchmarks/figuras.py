@@ -1,6 +1,7 @@
-"""Las figuras del reporte y del README, con lo ya apuntado: `python benchmarks/figuras.py`."""
+"""Las figuras del reporte y del README: `python benchmarks/figuras.py`."""
 
 import base64
+import io
 import json
 import os
 import sys
@@ -37,7 +38,7 @@ def save(name):
 
 
 def main():
-    """Las tres figuras del reporte; la del README, del cuaderno ya ejecutado, y su mano."""
+    """Las tres del reporte; `ejemplo.png`, de Despliegue; y su mano, dibujada otra vez."""
     metadata = cm.read_metadata(cu.PUBLISHED_MODEL)
     study = json.loads(Path(__file__).with_name("estudio_2023.json").read_text("utf-8"))
     plt.switch_backend("agg")  # para que `plt.show` no cierre la figura
@@ -53,7 +54,8 @@ def main():
     (image,) = [o["data"]["image/png"] for o in cell["outputs"] if "data" in o]
     cu.write_atomic(cu.HERE / "ejemplo.png", base64.b64decode(image))
     hand = make_spread(np.random.default_rng([0, 7]), 7, "fan")[0]
-    hand.save(cu.HERE / "fotos/mano.jpg", quality=92)
+    hand.save(file := io.BytesIO(), "JPEG", quality=92)
+    cu.write_atomic(cu.HERE / "fotos/mano.jpg", file.getvalue())
 
 
 if __name__ == "__main__":
