@@ -390,8 +390,8 @@ def candidates(model, metadata):
 def drawn_scenes(layout, seeds):
     """Escenas dibujadas: (nombre, foto, cartas con un índice a la vista, todas) de cada una."""
     for seed in seeds:
-        if layout in ("one", "loose"):
-            many = layout == "loose"
+        if layout in ("one", "separate"):
+            many = layout == "separate"
             rng = np.random.default_rng([SEED, 33, seed, many])
             image, truth = make_scene(rng, 2 + seed % 3 if many else 1)
             names = [name for name, _ in truth]
@@ -405,7 +405,7 @@ def drawn_scenes(layout, seeds):
 
 def scenes(model, metadata):
     """Fotos dibujadas de una carta, de dos a cuatro sueltas, en fila, en cascada y en abanico."""
-    layouts = "one", "loose", "touching", "cascade", "fan"
+    layouts = "one", "separate", "touching", "cascade", "fan"
     return {name: tally(drawn_scenes(name, range(60)), model, metadata) for name in layouts}
 
 

@@ -69,7 +69,7 @@ def test_what_is_measured_is_never_trained(medir, monkeypatch):
         assert seed.value.args[0] == medir.SEED and 63_000 < medir.SEED != train.TRUST_SEED
     monkeypatch.setattr(np.random, "default_rng", lambda key: stop(0, key[0]))
     for draw in (
-        lambda: medir.drawn_scenes("loose", [0]),
+        lambda: medir.drawn_scenes("separate", [0]),
         lambda: medir.drawn_scenes("fan", [0]),
         lambda: medir.screen_scenes("row", [0]),
         medir.equal_cards,
