@@ -293,9 +293,15 @@ def find_marks(photo, likely, apart=False):
 def find_corners(photo):
     """Lo que puede ser un índice, también con el palo en la otra esquina de arriba.
 
+    Args:
+        photo: uint8 [alto, ancho, 3], RGB.
+
     Returns:
         (boxes, crops): listas de hasta `INDICES` esquinas float32 [4, 2] en px, y de lo que ha de
         ver la red en cada una, uint8 [224, 224, 3], RGB.
+
+    Raises:
+        FileNotFoundError: el de `find_marks`.
     """
     boxes = [*find_indices(photo)]
     crops = [straighten(photo, box) for box in boxes]

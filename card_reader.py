@@ -91,27 +91,28 @@ def one_per_card(readings, trust):
     areas = [r for r in areas if not disputed(r, readings, trust)]
     found = [r for r in readings if r.kind == "corner" and not any(surrounds(r, c) for c in areas)]
     corners, paired = best_corners(found, trust)
-    cards, framed = [], []
+    cards, framed, sure = [], [], {r: evidence(r, trust) for r in readings}
     for r in sorted(areas, key=lambda r: card_photo.area(r.box[None])[0]):
         inside = [c for c in cards + corners if contains(r.box, spot(c))]
         mine = [c for c in inside if c.card == r.card]
         own = [c for c in mine if c.kind == "corner"] if r.kind == "outline" else []
-        limit = evidence(r, trust) if own else min(evidence(r, trust), 1)
+        limit = sure[r] if own else min(sure[r], 1)
         # Un contorno en que no cabe su índice es un trozo de carta, cortado por una sombra
         if len(own) == 1 and r.card != "joker" and card_size(r) < 8 * index_size(own[0].box):
             continue
-        if any(evidence(c, trust) > limit for c in inside if c not in mine):
+        if any(sure[c] > limit for c in inside if c not in mine):
             continue
-        clear = [c for c in mine if c.kind == "corner" and evidence(c, trust) > TWICE]
+        clear = [c for c in mine if c.kind == "corner" and sure[c] > TWICE]
         boxes = [c.box for c in mine if c.kind != "corner"]
         one = all(index_place(*two, corners) for two in combinations(clear, 2))
         if not one or any(overlap(*two) < 0.1 for two in combinations(boxes, 2)):
             continue
-        best = max([r, *mine], key=lambda c: c.energy)
+        best = max([r, *mine], key=sure.get)
         frame = next((c for c in (r, *mine) if c.kind == "outline"), r)
         cards = [c for c in cards if c not in inside]
         corners = [c for c in corners if c not in inside]
         cards.append(replace(best, kind=frame.kind, box=frame.box))
+        sure[cards[-1]] = sure[best]
         framed += cards[-1:] if own else []
     taken = set()  # un naipe tiene un solo índice en cada sitio: otro igual es de otro naipe
     for r in corners:
@@ -120,7 +121,7 @@ def one_per_card(readings, trust):
         free = [place for place in places if place not in taken or place[1] == "inside"]
         if free:
             taken.add(free[0])
-        elif (r.card != "joker" or r in paired) and (not places or evidence(r, trust) >= TWICE):
+        elif (r.card != "joker" or r in paired) and (not places or sure[r] >= TWICE):
             cards.append(r)
     return [replace(r, refused=False) for r in cards]  # también las que confirma otra
 

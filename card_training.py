@@ -464,6 +464,9 @@ def fit(model, draw, valid, phases, run, *, batch, rate, seed, weight_decay=0.02
         rate, weight_decay: tasa máxima y decaimiento de AdamW; sin decaimiento es Adam.
         seed: del orden y del aumento.
         corner: la de `augment`.
+
+    Raises:
+        ValueError: hay menos imágenes que `batch`.
     """
     run, final, start = Path(run), Path(run, "final.weights.h5"), Path(run, "inicio.txt")
     if not start.exists():
@@ -616,7 +619,7 @@ def fit_finder(apart=False, path=None, photos=2400, epochs=10, seed=0):
         seed: de los dibujos y del entrenamiento.
     """
     keras.utils.set_random_seed(seed)
-    path = path or (APART if apart else FINDER)
+    path = Path(path or (APART if apart else FINDER))
 
     def draw(i):  # con `apart`, una foto de cada dos los lleva separados
         return finder_scene([seed, 9 + 3 * apart, i], apart=apart and i % 2 == 0)
@@ -653,7 +656,7 @@ def fit_finder(apart=False, path=None, photos=2400, epochs=10, seed=0):
         whole.fit(data, epochs=epochs, shuffle=False, verbose=2)
     finally:
         scenes.clear()  # TensorFlow guarda para siempre lo que usa `tf.numpy_function`
-    draft = path.with_name("card_finder.new.weights.h5")
+    draft = path.with_name(f"new.{path.name}")
     model.save_weights(draft)
     if path.exists():
         name = path.name.replace(".", time.strftime("-%Y%m%d-%H%M%S."), 1)
@@ -664,7 +667,11 @@ def fit_finder(apart=False, path=None, photos=2400, epochs=10, seed=0):
 
 
 def finder_loss(truth, output):
-    """La pérdida focal (Lin et al., 2017) de lo que es índice, y lo que se apartan letra y palo."""
+    """La pérdida focal (Lin et al., 2017) de lo que es índice, y lo que se apartan letra y palo.
+
+    Args:
+        truth, output: [b, k, k, 5] o, con `apart`, 10: lo de `finder_target` y lo de la red.
+    """
     if output.shape[-1] > 5:  # de cada clase de marca, la suya
         return finder_loss(truth[..., :5], output[..., :5]) + finder_loss(
             truth[..., 5:], output[..., 5:]

@@ -13,7 +13,16 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from card_model import load_finder
 from card_names import CLASS_NAMES
-from card_photo import VOTE, find_cards, find_indices, index_parts, overlap, sharpen, straighten
+from card_photo import (
+    VOTE,
+    contains,
+    find_cards,
+    find_indices,
+    index_parts,
+    overlap,
+    sharpen,
+    straighten,
+)
 from drawing.demo_deck import (
     HEIGHT,
     SQUARE,
@@ -359,7 +368,8 @@ def make_candidate_scene(rng, layout=None, screen=None, cards=None, apart=False)
 
     Returns:
         (photo, cards): uint8 [alto, ancho, 3] y, por carta, (clase, esquinas [4, 2] en px, parte
-        0..1 que se ve de ella, índices [n, 4, 2] en px, parte 0..1 que se ve de cada índice).
+        0..1 que se ve de ella, letra y palo de cada índice [n, 2, 2] en px, parte 0..1 que se ve
+        de cada uno). Con `apart`, lo alto y lo bajo de cada letra y de cada palo, por turnos.
     """
     drawn = str(rng.choice(list(LAYOUTS), p=np.array(list(LAYOUTS.values())) / 100))
     if apart:  # solo en pantallas
@@ -422,15 +432,23 @@ def make_candidate_scene(rng, layout=None, screen=None, cards=None, apart=False)
 
 
 def visible_parts(owner, number, corners, places):
-    """Qué parte se ve de una carta, dónde están sus índices en px, y qué parte de cada uno."""
+    """Qué se ve de una carta ya puesta en la foto.
+
+    Args:
+        owner: int [alto, ancho], el número de la carta que se ve en cada píxel; 0, ninguna.
+        number: el de esta; corners: sus esquinas [4, 2] en px.
+        places: [n, 4, 2], lo de `draw_free_index`.
+
+    Returns:
+        (parte 0..1 que se ve de la carta; los dos puntos de cada índice, [n, 2, 2] en px; y la
+        parte 0..1 que se ve de cada uno, [n]).
+    """
     flat = np.float32(points("0,0 1,0 1,1 0,1") * (WIDTH, HEIGHT))
     onto = cv2.getPerspectiveTransform(flat, np.float32(corners))
     low, high = places[:, 2], places[:, 3]
     low, high = np.minimum(low, high) - 3, np.maximum(low, high) + 3
     low, high = np.maximum(low, 0), np.minimum(high, (WIDTH, HEIGHT))
-    ends = np.stack([low, np.stack([high[:, 0], low[:, 1]], 1), high], 1)
-    ends = np.concatenate([ends, np.stack([low[:, 0], high[:, 1]], 1)[:, None]], 1)
-
+    ends = low[:, None] + points("0,0 1,0 1,1 0,1") * (high - low)[:, None]
     boxes = cv2.perspectiveTransform(np.float32(ends), onto)
     middles = cv2.perspectiveTransform(np.float32(places[:, :2]), onto)
     seen = np.array([part_seen(owner, number, box) for box in boxes])
@@ -438,7 +456,7 @@ def visible_parts(owner, number, corners, places):
 
 
 def relit(table, screen, rng):
-    """La foto uint8 de una escena float: una pantalla, limpia; lo demás, la mitad en mala luz."""
+    """La foto uint8 de una escena float: estropeada, el 15 % de las pantallas y el 60 del resto."""
     photo = Image.fromarray(table.clip(0, 255).astype("uint8"))
     if not screen:
         photo = expose(photo, rng)
@@ -471,6 +489,9 @@ def label_indices(boxes, cards):
 
     Es una carta si el centro y el giro son los de un índice que se ve entero; no lo es si lejos de
     cualquiera del que se vea más de la mitad. De uno del revés, o de un comodín, no se dice nada.
+
+    Args:
+        boxes: [n, 4, 2] en px, lo de `find_indices`; cards: lo de `make_candidate_scene`.
     """
     letter, suit = index_parts(boxes)
     middle, down = (letter + suit) / 2, suit - letter
@@ -492,21 +513,20 @@ def label_indices(boxes, cards):
 
 
 def label_outlines(quads, cards):
-    """Lo mismo que `label_indices`, de contornos de carta."""
+    """Lo mismo que `label_indices`, de contornos de carta [n, 4, 2] en px."""
     labels = []
     for quad in quads:
         shared = [overlap(quad, corners) for _, corners, *_ in cards]
         best = int(np.argmax(shared)) if cards else 0
-        middle = quad.mean(0)
+        around = quad.mean(0) + 1.1 * (quad - quad.mean(0))
         inside = [
-            cv2.pointPolygonTest(np.float32(middle + 1.1 * (quad - middle)), spot.tolist(), False)
-            > 0
+            contains(around, spot)
             for name, _, part, places, shares in cards
             for spot, share in zip(places.mean(1), shares, strict=True)
             if share > 0.55 or (name == "joker" and part > 0.1)
         ]
         whole = cards and shared[best] > 0.85 and cards[best][2] > 0.9
-        empty = not any(inside) and (not cards or shared[best] < 0.5)
+        empty = not any(inside) and max(shared, default=0) < 0.5
         labels.append(CLASS_NAMES.index(cards[best][0]) if whole else -1 if empty else -2)
     return np.array(labels, int)
 
@@ -516,7 +536,7 @@ def scene_candidates(key):
     rng = np.random.default_rng(key)
     photo, cards = make_candidate_scene(rng)
     boxes, quads = find_indices(photo, VOTE), find_cards(photo)  # también lo que menos lo parece
-    labels = np.concatenate([label_indices(boxes, cards), label_outlines(quads, cards)]).astype(int)
+    labels = np.concatenate([label_indices(boxes, cards), label_outlines(quads, cards)])
     every, found = [*boxes, *quads], []
     for wanted, most in ((labels >= 0, 14), (labels == -1, 12)):
         for i in rng.permutation(np.flatnonzero(wanted))[:most]:
@@ -546,9 +566,6 @@ def draw_candidates(count, seed=0):
                 for one in found:
                     kept[one[1] >= 0].append(one)
             scene += 16
-    images, labels, is_corner = (
-        zip(*(x for part in kept.values() for x in part[: count // 2]), strict=True)
-        if count > 1
-        else ((), (), ())
-    )
+    every = [found for part in kept.values() for found in part[: count // 2]]
+    images, labels, is_corner = zip(*every, strict=True) if every else ((), (), ())
     return list(images), np.array(labels, np.int32), np.array(is_corner, bool)

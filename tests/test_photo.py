@@ -219,6 +219,23 @@ def test_letters_and_suits_at_one_height_are_pairs():
     assert not len(card_photo.pair_apart(letters, suits[:0])[0])
 
 
+@pytest.mark.parametrize(
+    "across, along, high",
+    [(45, 0, 40), (500, 0, 40), (150, 18, 40), (150, -26, 40), (150, 0, 10), (150, 0, 70)],
+    ids=["cerca", "lejos", "abajo", "arriba", "bajo", "alto"],
+)
+def test_letters_and_suits_too_unlike_are_no_pairs(across, along, high):
+    def pairs(across, along, high):
+        letters, suits = (
+            np.array([mark(x, y + down, tall) for y in (50, 250)])
+            for x, down, tall in ((50, 0, 40), (50 + across, along, high))
+        )
+        return len(card_photo.pair_apart(letters, suits)[0])
+
+    assert pairs(across, along, high) == 0
+    assert pairs(*(0.9 * np.array((across, along, high)) + 0.1 * np.array((150, -4, 40)))) == 2
+
+
 def test_a_letter_and_its_suit_are_joined_as_an_index():
     photo = np.full((300, 500, 3), 255, np.uint8)
     cv2.rectangle(photo, (80, 80), (119, 119), (0, 0, 255), -1)
@@ -236,9 +253,10 @@ def test_a_letter_and_its_suit_are_joined_as_an_index():
 def test_no_more_corners_than_the_network_is_given(monkeypatch):
     many = np.array([mark(30 * k, 100, 20.0) for k in range(130)])
     letters = np.array([mark(50, 60.0 * k) for k in range(9)])
-    found, photo = [many], np.zeros((600, 800, 3), np.uint8)
+    found, photo = [many], np.random.default_rng(0).integers(0, 256, (600, 800, 3), np.uint8)
 
     def marks(photo, likely, apart=False):
+        assert likely == (card_photo.ALONE if apart else card_photo.LIKELY)
         return [letters, letters + (160, 0)] if apart else found
 
     monkeypatch.setattr(card_photo, "find_marks", marks)
@@ -247,6 +265,7 @@ def test_no_more_corners_than_the_network_is_given(monkeypatch):
     found[0] = many[:3]
     boxes, crops = card_photo.find_corners(photo)
     assert len(boxes) == len(crops) == 12 and {x.shape for x in crops} == {(224, 224, 3)}
+    assert np.array_equal(crops[0], card_photo.sharpen(straighten(photo, boxes[0])))
     parts = np.stack(card_photo.index_parts(np.stack(boxes)), 1)
     assert parts[:3] == pytest.approx(many[:3], abs=1e-3)
     assert parts[3:, 0] == pytest.approx(letters.mean(1), abs=1e-3)
@@ -285,6 +304,34 @@ def test_the_surest_index_comes_first():
     assert len(merged) == 2 and 50 < merged[0, 0, 0] < 50.5 and np.array_equal(merged[1], ends[0])
 
 
+def test_marks_of_one_place_size_and_direction_are_averaged_and_the_rest_left_out():
+    def merged(x, y, size=10.0, turn=0, sure=0.4):  # con uno de 10 px en (0, 0)
+        half = size / 2 * np.array((np.sin(np.radians(turn)), np.cos(np.radians(turn))))
+        ends = np.array([[(0, -5), (0, 5)], [(x, y) - half, (x, y) + half]])
+        return card_photo.merge_marks(ends, np.array((0.8, sure)), 0.3)
+
+    assert merged(2, 0) == pytest.approx(np.array([[(0.4, -5), (0.4, 5)]]))  # pesan 0.64 y 0.16
+    for other in ((4, 0), (0, -4), (2, 0, 7)):
+        assert len(merged(*other)) == 1, other
+    for other in ((5, 0), (3, 0, 5), (5, 0, 20), (0, 0, 10, 180), (0, 0, 10, 90)):
+        assert len(merged(*other)) == 2, other
+    for other in ((1, 0, 10, 45), (1, 0, 16), (1, 0, 6)):
+        assert np.array_equal(merged(*other), [[(0, -5), (0, 5)]]), other
+
+
+def test_the_finder_is_told_nothing_of_jokers_nor_of_what_is_upside_down(monkeypatch):
+    ends = np.array([mark(20, 20), mark(60, 20), mark(20, 80, -40), mark(60, 80, -40)])
+    shares, photo = np.array((0.9, 0.8, 1, 1)), np.zeros((100, 100, 3), np.uint8)
+    cards = [(name, None, 1, ends, shares) for name in ("joker", "two of clubs")]
+    monkeypatch.setattr(train, "make_candidate_scene", lambda rng, apart: (photo, cards))
+    _, told, seen, kinds = train.finder_scene(0)
+    assert seen.tolist() == [0.9, 0.8, 0.9, 0.9, 0.9, 0.8, 1, 1] and not kinds.any()
+    assert np.array_equal(told, np.concatenate([ends, ends]) - 0.5)
+    _, _, seen, kinds = train.finder_scene(0, apart=True)
+    assert kinds.tolist() == [0] * 4 + [1, 2, 1, 2]
+    assert seen[4:] == pytest.approx((1.02, 0.92, 0.9, 0.9))
+
+
 @pytest.mark.parametrize("apart", [False, True])
 def test_the_finder_trains_and_is_written_whole(apart, tmp_path, monkeypatch):
     path, cut, keys = tmp_path / "buscador.weights.h5", train.finder_crops, []
@@ -294,7 +341,7 @@ def test_the_finder_trains_and_is_written_whole(apart, tmp_path, monkeypatch):
         return cut(jpg, ends, seen, kinds, rng, turned)
 
     monkeypatch.setattr(train, "finder_crops", crops)
-    train.fit_finder(apart, path, photos=4, epochs=2)
+    train.fit_finder(apart, str(path), photos=4, epochs=2)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
     # Cada foto, una vez por época y con otra semilla
     assert len({key[0] for key in keys}) == 4 and len({key[1] for key in keys}) == 8

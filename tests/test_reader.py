@@ -57,6 +57,20 @@ def test_a_surer_index_corrects_its_outline():
     assert names([outline("a", energy=15), *both]) == ["a", "b"]
 
 
+def test_indices_and_areas_are_compared_by_evidence_and_not_by_energy():
+    """Con las esquinas diez más arriba: el índice vale menos que su contorno y que el de fuera."""
+    trust = {**TRUST, "corner": {cr.LEAST: 17.0, "50": 23.0}}
+    found = [outline("a", 30, 30, 12), corner("a", 33, 33, 20)]
+    (card,) = cr.one_per_card(found, trust)
+    assert (card.card, card.kind, card.energy) == ("a", "outline", 12)
+    (card,) = cr.one_per_card([*found, outline("b", size=200, energy=13)], trust)
+    assert card.card == "b"
+    (card,) = cr.one_per_card([*found[1:], outline("a", 30, 30, 9)], trust)
+    assert (card.kind, card.energy) == ("outline", 20)
+    (card,) = cr.one_per_card([*found[1:], outline("a", 30, 30, 9), outline("b", size=200)], trust)
+    assert card.card == "b"
+
+
 def test_a_piece_of_a_card_is_not_a_card():
     """Una sombra corta la carta: su otro índice queda fuera del trozo, y no es de otra carta."""
     pair = opposite_corners("a", 15)

@@ -5,12 +5,14 @@ import importlib
 import json
 import re
 
+import numpy as np
 import pytest
 from conftest import PROJECT
 
 import card_model as cm
 import card_utils as cu
 from card_names import card_name
+from drawing.scenes import make_spread
 
 README, REPORT = ((PROJECT / name).read_text("utf-8") for name in ("README.md", "Reporte_DL.md"))
 OTHERS = REPORT[REPORT.index("## 7. Frente a otros") : REPORT.index("## 8.")]  # leído, no medido
@@ -115,6 +117,13 @@ def test_ablation_rows_are_those_of_the_record():
     known = {f"| {' | '.join(row[key] for key in keys)} |" for row in short if row not in told}
     table = REPORT.split(f"| {' | '.join(keys)} |")[1].split("\n\n")[0]
     assert len(told) == 2 and set(table.split("\n")[2:]) == known
+
+
+def test_the_hand_of_the_readme_is_the_one_that_the_notebook_draws():
+    notebook = (PROJECT / "Despliegue_DL.ipynb").read_text("utf-8")
+    assert "[SEED, 7]), 7, " in notebook and '"SEED = 0' in notebook
+    hand = np.asarray(make_spread(np.random.default_rng([0, 7]), 7, "fan")[0], int)
+    assert np.abs(cu.open_photo(PROJECT / "fotos/mano.jpg") - hand).mean() < 5
 
 
 @pytest.mark.parametrize("script", sorted((PROJECT / "benchmarks").glob("*.py")))

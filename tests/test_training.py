@@ -128,6 +128,38 @@ def test_an_index_is_labelled_only_where_it_is_and_as_it_is():
     assert count > 20
 
 
+def test_what_is_seen_of_a_card_and_of_its_indices():
+    owner = np.ones((157, 112), np.int32)  # a la mitad de su tamaño
+    owner[:, 56:] = 2
+    corners = np.array([(0, 0), (112, 0), (112, 157), (0, 157)])
+    left = np.array([(20, 20), (20, 40), (10, 10), (30, 50)], float)
+    places = np.stack([left, left + (200, 0), left + (92, 0)])  # entera, tapada y a medias
+    places *= (demo_deck.WIDTH / 224, demo_deck.HEIGHT / 314)
+    part, middles, seen = scenes.visible_parts(owner, 1, corners, places)
+    assert part == pytest.approx(0.5, abs=0.01) and seen == pytest.approx((1, 0, 0.5), abs=0.06)
+    assert middles == pytest.approx(
+        places[:, :2] * corners[2] / (demo_deck.WIDTH, demo_deck.HEIGHT)
+    )
+
+
+def test_an_outline_is_labelled_only_if_its_card_is_seen_whole():
+    quad = np.array([(100, 100), (200, 100), (200, 240), (100, 240)], float)
+    spots, nine = quad[0] + [[(10, 10), (10, 30)]], CLASS_NAMES.index("nine of spades")
+
+    def label(outline, part=1.0, share=1.0, name="nine of spades"):
+        cards = [(name, quad, part, spots, np.array([share]))]
+        return scenes.label_outlines([outline], cards).item()
+
+    assert label(quad) == label(quad + 4) == nine
+    assert label(quad, name="joker", share=0) == CLASS_NAMES.index("joker")
+    assert label(quad, part=0.8) == label(quad + 10) == -2
+    assert label(quad + 900) == scenes.label_outlines([quad], []).item() == -1
+    half = quad.mean(0) + 0.6 * (quad - quad.mean(0))  # sin el índice
+    assert (label(half), label(half, name="joker"), label(quad + (-60, 0))) == (-1, -1, -2)
+    assert label(half - (18, 28)) == -2 and label(half - (18, 28), share=0.5) == -1
+    assert label(half - (18, 28), 0.5, 0, "joker") == -2
+
+
 def test_gather_puts_together_what_a_phase_sees(monkeypatch):
     cards, crops = ([b"carta"], [4], [True]), ([b"recorte"] * 2, [6, -1], [True, False])
     monkeypatch.setattr(train, "draw_free_cards", lambda *given: {(1, 7): cards}[given])
