@@ -656,7 +656,7 @@ def fit_finder(apart=False, path=None, photos=2400, epochs=10, seed=0):
         whole.fit(data, epochs=epochs, shuffle=False, verbose=2)
     finally:
         scenes.clear()  # TensorFlow guarda para siempre lo que usa `tf.numpy_function`
-    draft = path.with_name(f"new.{path.name}")
+    draft = path.with_name(path.name.replace(".", ".new.", 1))
     model.save_weights(draft)
     if path.exists():
         name = path.name.replace(".", time.strftime("-%Y%m%d-%H%M%S."), 1)

@@ -369,7 +369,8 @@ def make_candidate_scene(rng, layout=None, screen=None, cards=None, apart=False)
     Returns:
         (photo, cards): uint8 [alto, ancho, 3] y, por carta, (clase, esquinas [4, 2] en px, parte
         0..1 que se ve de ella, letra y palo de cada índice [n, 2, 2] en px, parte 0..1 que se ve
-        de cada uno). Con `apart`, lo alto y lo bajo de cada letra y de cada palo, por turnos.
+        de cada uno). Con `apart`, lo alto y lo bajo de cada letra y de cada palo, por turnos, o de
+        cada palabra de un comodín.
     """
     drawn = str(rng.choice(list(LAYOUTS), p=np.array(list(LAYOUTS.values())) / 100))
     if apart:  # solo en pantallas
@@ -456,7 +457,10 @@ def visible_parts(owner, number, corners, places):
 
 
 def relit(table, screen, rng):
-    """La foto uint8 de una escena float: estropeada, el 15 % de las pantallas y el 60 del resto."""
+    """La foto uint8 de una escena float, a veces estropeada.
+
+    Con mala luz o ruido, el 15 % de las pantallas y el 60 % del resto; en JPG malo, el 40 %.
+    """
     photo = Image.fromarray(table.clip(0, 255).astype("uint8"))
     if not screen:
         photo = expose(photo, rng)
@@ -513,7 +517,11 @@ def label_indices(boxes, cards):
 
 
 def label_outlines(quads, cards):
-    """Lo mismo que `label_indices`, de contornos de carta [n, 4, 2] en px."""
+    """Lo mismo que `label_indices`, int [n], de contornos de carta [n, 4, 2] en px.
+
+    Uno es una carta si es el suyo y se ve casi entera; no lo es si no se parece al de ninguna ni
+    tiene dentro un índice.
+    """
     labels = []
     for quad in quads:
         shared = [overlap(quad, corners) for _, corners, *_ in cards]
@@ -525,14 +533,14 @@ def label_outlines(quads, cards):
             for spot, share in zip(places.mean(1), shares, strict=True)
             if share > 0.55 or (name == "joker" and part > 0.1)
         ]
-        whole = cards and shared[best] > 0.85 and cards[best][2] > 0.9
+        whole = bool(cards) and shared[best] > 0.85 and cards[best][2] > 0.9
         empty = not any(inside) and max(shared, default=0) < 0.5
         labels.append(CLASS_NAMES.index(cards[best][0]) if whole else -1 if empty else -2)
     return np.array(labels, int)
 
 
 def scene_candidates(key):
-    """Los recortes etiquetados de una escena: lista de (JPG, clase o -1, si es una esquina)."""
+    """Los recortes de la escena de una semilla: lista de (JPG, clase o -1, si es una esquina)."""
     rng = np.random.default_rng(key)
     photo, cards = make_candidate_scene(rng)
     boxes, quads = find_indices(photo, VOTE), find_cards(photo)  # también lo que menos lo parece
