@@ -71,7 +71,7 @@ def test_the_figures_of_one_thing_are_those_of_its_record(metadata):
     for text in (
         f"{metadata['minutes']:.0f} minutos en dos núcleos",
         f"{metadata['memory_gb']} GB",
-        f"de `test` en {100 * m['trust']['calibrated']['ece']:.1f} %",
+        f"es {100 * m['trust']['calibrated']['ece']:.1f} % con ella",
         f"ocupa {m['mobile']['int8']['bytes'] / 1e6:.2f} MB",
     ):
         assert text in OURS, text
