@@ -90,8 +90,9 @@ def draw_free_index(pen, label, outline, style, color, rng, pip=1.0, tab=None, a
     dónde.
     """
     layout = rng.choice(("below", "above", "beside", "opposite"), p=(0.68, 0.04, 0.16, 0.12))
-    if apart:
-        layout, style = "opposite", replace(style, corners=min(style.corners, 2))
+    layout = "opposite" if apart else layout
+    if layout == "opposite":  # con cuatro esquinas, letra y palo quedarían uno sobre otro
+        style = replace(style, corners=min(style.corners, 2))
     crowded = layout == "beside" or style.corners == 4
     height = min(style.index, 75 if crowded else 117)
     mask = glyph(label, style.fonts)

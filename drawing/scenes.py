@@ -14,12 +14,16 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from card_model import load_finder
 from card_names import CLASS_NAMES
 from card_photo import (
+    ALONE,
     VOTE,
     contains,
     find_cards,
     find_indices,
+    find_marks,
     index_parts,
+    join_apart,
     overlap,
+    pair_apart,
     sharpen,
     straighten,
 )
@@ -516,11 +520,39 @@ def label_indices(boxes, cards):
     return labels
 
 
-def label_outlines(quads, cards):
+def label_pairs(pairs, cards, apart):
+    """Lo mismo, de las parejas de letra y palo, [n, 2, 2, 2] en px, de `card_photo.pair_apart`.
+
+    Con `apart`, una es una carta si letra y palo son los de arriba de ella y se ven casi enteros, y
+    no lo es si está lejos de todos; sin él, nunca es una carta, y solo se dice fuera de ellas. La
+    letra de una con el palo de otra parece una carta: no se dice nada.
+
+    Args:
+        pairs: las parejas; cards, apart: lo de `make_candidate_scene`.
+    """
+    labels = np.full(len(pairs), -1)
+    for name, corners, _, places, shares in cards:
+        if not apart:
+            touch = [any(contains(corners, mark.mean(0)) for mark in pair) for pair in pairs]
+            labels[np.array(touch, bool)] = -2
+            continue
+        sizes = np.linalg.norm(places[:, 1] - places[:, 0], axis=1)
+        for place, size in zip(places[shares > 0.3], sizes[shares > 0.3], strict=True):
+            away = np.linalg.norm(pairs.mean(2) - place.mean(0), axis=2) / size
+            near = (away < (2.5 if name == "joker" else 1)).any(1)
+            labels[near & (labels == -1)] = -2
+        for k in range(0, len(places) if name != "joker" else 0, 2):
+            away = np.linalg.norm(pairs - places[k : k + 2], axis=3)
+            mine = (away < 0.4 * sizes[k : k + 2, None]).all((1, 2))
+            labels[mine & (min(shares[k : k + 2]) >= 0.85)] = CLASS_NAMES.index(name)
+    return labels
+
+
+def label_outlines(quads, cards, apart=False):
     """Lo mismo que `label_indices`, int [n], de contornos de carta [n, 4, 2] en px.
 
-    Uno es una carta si es el suyo y se ve casi entera; no lo es si no se parece al de ninguna ni
-    tiene dentro un índice.
+    Uno es una carta si es el suyo, se ve casi entera y tiene un índice sin tapar, salvo el comodín;
+    no lo es si no se parece al de ninguna ni tiene dentro un índice.
     """
     labels = []
     for quad in quads:
@@ -534,6 +566,8 @@ def label_outlines(quads, cards):
             if share > 0.55 or (name == "joker" and part > 0.1)
         ]
         whole = bool(cards) and shared[best] > 0.85 and cards[best][2] > 0.9
+        if whole and cards[best][0] != "joker":
+            whole = (cards[best][4].reshape(-1, 1 + apart) > 0.95).all(1).any()
         empty = not any(inside) and max(shared, default=0) < 0.5
         labels.append(CLASS_NAMES.index(cards[best][0]) if whole else -1 if empty else -2)
     return np.array(labels, int)
@@ -542,15 +576,26 @@ def label_outlines(quads, cards):
 def scene_candidates(key):
     """Los recortes de la escena de una semilla: lista de (JPG, clase o -1, si es una esquina)."""
     rng = np.random.default_rng(key)
-    photo, cards = make_candidate_scene(rng)
-    boxes, quads = find_indices(photo, VOTE), find_cards(photo)  # también lo que menos lo parece
-    labels = np.concatenate([label_indices(boxes, cards), label_outlines(quads, cards)])
-    every, found = [*boxes, *quads], []
-    for wanted, most in ((labels >= 0, 14), (labels == -1, 12)):
-        for i in rng.permutation(np.flatnonzero(wanted))[:most]:
-            crop = straighten(photo, every[i])
-            crop = sharpen(crop) if i < len(boxes) else crop
-            found.append((as_jpg(crop, rng), int(labels[i]), i < len(boxes)))
+    apart = rng.random() < 0.12
+    photo, cards = make_candidate_scene(rng, apart=apart)
+    # También lo que menos lo parece. Con letra y palo aparte, un índice no lo es
+    boxes = np.empty((0, 4, 2)) if apart else find_indices(photo, VOTE)
+    pairs = np.stack(pair_apart(*find_marks(photo, ALONE, apart=True)), 1)
+    quads, corners, found = find_cards(photo), len(boxes) + len(pairs), []
+    labels = np.concatenate(
+        [
+            label_indices(boxes, cards),
+            label_pairs(pairs, cards, apart),
+            label_outlines(quads, cards, apart),
+        ]
+    )
+    every = [*boxes, *pairs, *quads]
+    for wanted in (labels >= 0, labels == -1):
+        for i in rng.permutation(np.flatnonzero(wanted))[:10]:
+            pair = len(boxes) <= i < corners
+            crop = join_apart(photo, *every[i]) if pair else straighten(photo, every[i])
+            crop = sharpen(crop) if i < corners else crop
+            found.append((as_jpg(crop, rng), int(labels[i]), i < corners))
     return found
 
 
@@ -565,7 +610,8 @@ def draw_candidates(count, seed=0):
         (images, labels, is_corner): lista de n JPG de 224 x 224, en bytes; int32 [n], posición en
         `CLASS_NAMES` o -1 si no es una carta; y bool [n], si es una esquina y no un contorno.
     """
-    load_finder(False)  # una vez, y no en cada hilo
+    for apart in (False, True):
+        load_finder(apart)  # una vez, y no en cada hilo
     kept, scene = {True: [], False: []}, 0
     with ThreadPoolExecutor() as pool:
         while min(map(len, kept.values())) < count // 2:

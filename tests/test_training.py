@@ -1,6 +1,8 @@
 """Lo que se dibuja para entrenar: barajas que no existen, lo que no es un naipe, y su aumento."""
 
 import math
+from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -47,6 +49,18 @@ def test_the_indices_of_a_free_card_are_where_it_says():
                 assert np.ptp(around, axis=(0, 1)).max() > 40
         counts += [] if index is None else [len(index)]
     assert len(counts) > 15 and set(counts) == {1, 2, 4}
+
+
+def test_a_suit_in_the_opposite_corner_never_falls_on_another_letter(monkeypatch):
+    """Con cuatro letras, cada palo taparía una: quedan dos."""
+    style, spots = free_deck.free_style(np.random.default_rng(0)), []
+    rng = SimpleNamespace(
+        choice=lambda *_, **__: "opposite", random=lambda: 1.0, uniform=lambda a, b: (a + b) / 2
+    )
+    pen = SimpleNamespace(at=lambda *spot, **_: pen, text=lambda *at: spots.append(at))
+    monkeypatch.setattr(free_deck, "draw_pip", lambda *_: None)
+    free_deck.draw_free_index(pen, "9", [], replace(style, corners=4), (0, 0, 0), rng)
+    assert len(spots) == 2
 
 
 def test_free_cards_speak_several_languages(monkeypatch):
@@ -128,6 +142,32 @@ def test_an_index_is_labelled_only_where_it_is_and_as_it_is():
     assert count > 20
 
 
+def test_a_letter_and_a_suit_are_a_card_only_if_both_are_of_its_top():
+    """Ni del revés, ni tapados, ni los de dos cartas; lejos de todos no son carta."""
+    marks = np.array([[(10, 10), (10, 30)], [(80, 12), (80, 28)]], float)  # letra y palo
+    places = np.concatenate([marks, (90, 140) - marks])
+    two, nine = CLASS_NAMES.index("two of clubs"), CLASS_NAMES.index("nine of spades")
+
+    def label(pair, shares=1.0, apart=True, name="nine of spades", step=120):
+        corners = np.array([(0, 0), (90, 0), (90, 140), (0, 140)])
+        shares = np.broadcast_to(shares, 4)
+        cards = [
+            ("two of clubs", corners + (step, 0), 1.0, places + (step, 0), np.ones(4)),
+            (name, corners, 1.0, places, shares),
+        ]
+        return scenes.label_pairs(np.array([pair]), cards, apart).item()
+
+    assert label(marks) == label(marks + 4) == nine and label(marks + (75, 0), step=75) == two
+    assert label(marks, (1, 0.8, 1, 1)) == label(marks, (0.8, 1, 1, 1)) == -2
+    assert label(marks[::-1]) == label(marks[:, ::-1]) == label(places[2:, ::-1]) == -2
+    assert label(marks + (0, 9)) == label([marks[0], marks[1] + (120, 0)]) == -2
+    assert label(marks, name="joker") == label(marks + (0, 45), name="joker") == -2
+    assert label([marks[0] + (0, 45), marks[1]]) == -2
+    assert label(marks + (0, 45)) == label(marks, (0.2, 0.2, 1, 1)) == -1
+    assert label(marks, apart=False) == label([marks[0], marks[1] + 400], apart=False) == -2
+    assert label(marks + 400, apart=False) == label(marks + 400) == -1
+
+
 def test_what_is_seen_of_a_card_and_of_its_indices():
     owner = np.ones((157, 112), np.int32)  # a la mitad de su tamaño
     owner[:, 56:] = 2
@@ -152,8 +192,11 @@ def test_an_outline_is_labelled_only_if_its_card_is_seen_whole():
 
     assert label(quad) == label(quad + 4) == nine
     assert label(quad, name="joker", share=0) == CLASS_NAMES.index("joker")
-    assert label(quad, part=0.8) == label(quad + 10) == -2
+    assert label(quad, part=0.8) == label(quad + 10) == label(quad, share=0.9) == -2
     assert label(quad + 900) == scenes.label_outlines([quad], []).item() == -1
+    card = "nine of spades", quad, 1.0, np.concatenate([spots, spots + (60, 0)]), np.array([1, 0.9])
+    assert scenes.label_outlines([quad], [card]).item() == nine  # uno de los dos se ve
+    assert scenes.label_outlines([quad], [card], apart=True).item() == -2  # del único, la mitad
     half = quad.mean(0) + 0.6 * (quad - quad.mean(0))  # sin el índice
     assert (label(half), label(half, name="joker"), label(quad + (-60, 0))) == (-1, -1, -2)
     assert label(half - (18, 28)) == -2 and label(half - (18, 28), share=0.5) == -1
