@@ -541,7 +541,9 @@ def label_pairs(pairs, cards, apart):
             away = np.linalg.norm(pairs.mean(2) - place.mean(0), axis=2) / size
             near = (away < (2.5 if name == "joker" else 1)).any(1)
             labels[near & (labels == -1)] = -2
-        for k in range(0, len(places) if name != "joker" else 0, 2):
+        if name == "joker":
+            continue
+        for k in range(0, len(places), 2):
             away = np.linalg.norm(pairs - places[k : k + 2], axis=3)
             mine = (away < 0.4 * sizes[k : k + 2, None]).all((1, 2))
             labels[mine & (min(shares[k : k + 2]) >= 0.85)] = CLASS_NAMES.index(name)
